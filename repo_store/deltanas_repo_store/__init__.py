@@ -1,0 +1,1 @@
+"""The ground of DeltaNAS: records, errors, the git store and the baselines."""

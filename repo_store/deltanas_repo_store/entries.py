@@ -1,0 +1,112 @@
+"""What the store lists: one entry per architecture, read from its commit message alone."""
+
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from deltanas_repo_store.errors import StoreCorrupt
+from deltanas_repo_store.messages import read_trailers
+from deltanas_repo_store.records import ArchitectureId, CandidateKey, Fraction, Name, Record, Stage
+from deltanas_repo_store.repository import RefCommit
+
+BASELINES = "refs/heads/baseline/"
+KEPT = "refs/heads/delta/"
+REJECTED = "refs/rejected/"
+
+
+class BaselineEntry(Record):
+    """An architecture without a parent."""
+
+    id: ArchitectureId
+    name: Name
+
+
+class _CandidateEntry(Record):
+    id: ArchitectureId
+    key: CandidateKey
+    parent: ArchitectureId
+    subject: str
+    """First line of the commit message: what changed, and how it ended."""
+    proposer: Name
+    seconds: Annotated[float, Field(ge=0.0)]
+    """Wall time spent on the candidate."""
+    tokens: Annotated[int, Field(ge=0)]
+
+    @property
+    def name(self) -> str:
+        """Run and candidate, as in the ref's name."""
+        return f"{self.key.run}/{self.key.name}"
+
+
+class KeptEntry(_CandidateEntry):
+    """A candidate that was trained and kept."""
+
+    dataset: Name
+    epochs: int
+    seed: int
+    accuracy: Fraction
+    parent_accuracy: Fraction
+    num_params: int
+    similarity: Fraction
+    """Jaccard similarity to the nearest architecture when it was made."""
+
+
+class RejectedEntry(_CandidateEntry):
+    """A candidate that a gate closed on."""
+
+    stage: Stage
+    code: str
+
+
+Entry = BaselineEntry | KeptEntry | RejectedEntry
+
+
+def read_entry(found: RefCommit) -> Entry:
+    """Read the entry of a ref.
+
+    Raises:
+        StoreCorrupt: the commit is not one that this store's format knows.
+    """
+    try:
+        if found.ref.startswith(BASELINES):
+            return BaselineEntry(
+                id=ArchitectureId(found.id), name=found.ref.removeprefix(BASELINES)
+            )
+        return _read_candidate(found)
+    except (ValueError, KeyError, ValidationError) as error:
+        raise StoreCorrupt(
+            f"the commit {found.id} at {found.ref} is not one of this store: "
+            f"{str(error).splitlines()[0]}; move foreign branches to another repository"
+        ) from error
+
+
+def _read_candidate(found: RefCommit) -> KeptEntry | RejectedEntry:
+    prefix = KEPT if found.ref.startswith(KEPT) else REJECTED
+    run, name = found.ref.removeprefix(prefix).split("/")
+    facts = read_trailers(found.commit.message)
+    [parent] = found.commit.parents
+    common = {
+        "id": ArchitectureId(found.id),
+        "key": CandidateKey.parse(run, name),
+        "parent": ArchitectureId(parent),
+        "subject": found.commit.message.split("\n", 1)[0],
+        "proposer": facts["Proposer"],
+        "seconds": facts["Seconds"],
+        "tokens": facts["Tokens"],
+    }
+    if prefix == REJECTED:
+        return RejectedEntry.model_validate(
+            {**common, "stage": facts["Stage"], "code": facts["Reason"]}
+        )
+    return KeptEntry.model_validate(
+        {
+            **common,
+            "dataset": facts["Dataset"],
+            "epochs": facts["Epochs"],
+            "seed": facts["Seed"],
+            "accuracy": facts["Accuracy"],
+            "parent_accuracy": facts["Parent-Accuracy"],
+            "num_params": facts["Params"],
+            "similarity": facts["Novelty"],
+        }
+    )

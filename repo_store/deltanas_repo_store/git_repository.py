@@ -1,0 +1,318 @@
+"""The repository port on a bare git repository: objects as files, refs through git itself.
+
+GitPython opens, configures and runs git. Refs change only in ``git update-ref --stdin``
+transactions, and are listed by ``git for-each-ref``: GitPython's own ref look-ups are O(n), and
+its porcelain is not safe with several writers. There is no work tree and no index.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import socket
+import tempfile
+import threading
+import time
+import zlib
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import git
+from git.exc import GitCommandError, InvalidGitRepositoryError, NoSuchPathError
+
+from deltanas_repo_store.errors import StoreBusy, StoreCorrupt, StoreError
+from deltanas_repo_store.objects import Commit, GitObject, Kind
+from deltanas_repo_store.repository import RefChange, RefCommit, below
+
+FORMAT = "1"
+"""Version of the store's layout, kept in the repository's configuration."""
+
+LOCK_PATIENCE_SECONDS = 10.0
+"""How long a write waits for another writer of the same ref; a transaction takes milliseconds."""
+STALE_LOCK_SECONDS = 60.0
+"""Age at which a ref lock can only be left over from a process that was killed."""
+
+_LOCKED = re.compile(r"Unable to create '(?P<lock>[^']+\.lock)': File exists")
+_MOVED = re.compile(
+    r"reference already exists|but expected|unable to resolve reference|exists; cannot"
+)
+
+
+def create_repository(path: Path) -> None:
+    """Make an empty store at ``path``: all of it or nothing.
+
+    Raises:
+        StoreError: something is there already, or the place cannot be written.
+    """
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise StoreError(f"{path} exists and is not empty; give a path where nothing is yet")
+    with _told_as_store_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        with _told_as_store_errors(path):
+            # Not the user's template: its hooks would run on every write.
+            git.Git().execute(
+                [
+                    "git",
+                    "init",
+                    "--quiet",
+                    "--bare",
+                    "--template=",
+                    "--object-format=sha1",
+                    str(made),
+                ]
+            )
+            with git.Repo(made) as repo, repo.config_writer() as config:
+                config.set_value("deltanas", "format", FORMAT)
+                # Loose objects and refs reach the disk before a write is acknowledged.
+                config.set_value("core", "fsync", "committed")
+                config.set_value("gc", "auto", "0")
+            made.chmod(0o755)
+            made.rename(path)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+class GitRepository:
+    """The bare git repository at ``path``, made by `create_repository`."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the store.
+
+        Raises:
+            StoreError: there is no store of ours at ``path``.
+        """
+        self._path = path = path.absolute()
+        if not path.exists():
+            raise StoreError(f"there is no store at {path}; `deltanas init {path}` makes one")
+        try:
+            self._repo = git.Repo(path)
+        except (InvalidGitRepositoryError, NoSuchPathError):
+            raise StoreError(
+                f"{path} is not a git repository, so not a store; `deltanas init` makes one"
+            ) from None
+        try:
+            with self._repo.config_reader("repository") as config:
+                found = str(config.get_value("deltanas", "format", ""))
+        except Exception as error:  # GitPython lets configparser's errors through
+            raise StoreCorrupt(f"{path / 'config'} cannot be read: {error}") from error
+        if found != FORMAT:
+            self._repo.close()
+            what = f"has format {found}, not {FORMAT}" if found else "is not a DeltaNAS store"
+            raise StoreError(f"the git repository {path} {what}; `deltanas init` makes a store")
+        # The caller's environment must not redirect us, and its hooks must not run.
+        self._repo.git.update_environment(
+            GIT_DIR=str(path),
+            GIT_OBJECT_DIRECTORY=str(path / "objects"),
+            GIT_CONFIG_COUNT="1",
+            GIT_CONFIG_KEY_0="core.hooksPath",
+            GIT_CONFIG_VALUE_0=os.devnull,
+            LC_ALL="C",
+        )
+        self._cat_file = threading.Lock()
+
+    @property
+    def path(self) -> Path:
+        """Where the repository is."""
+        return self._path
+
+    def close(self) -> None:
+        """End the child processes that read objects."""
+        self._repo.close()
+
+    def write(self, objects: Iterable[GitObject]) -> None:
+        """Write loose objects, each on the disk before its name appears."""
+        with _told_as_store_errors(self._path):
+            for each in objects:
+                self._write_loose(each)
+
+    def _write_loose(self, each: GitObject) -> None:
+        target = self._path / "objects" / each.id[:2] / each.id[2:]
+        if target.exists():
+            return
+        target.parent.mkdir(exist_ok=True)
+        # git prunes files of this name when it finds them left over.
+        descriptor, temporary = tempfile.mkstemp(prefix="tmp_obj_", dir=target.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(zlib.compress(each.framed, 1))
+                os.fchmod(file.fileno(), 0o444)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(temporary, target)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+
+    def read(self, object_id: str) -> GitObject:
+        """Return an object, or raise `StoreCorrupt`."""
+        failure: Exception | None = None
+        # Twice, because the process that reads may have been ended by a Ctrl-C meant for us.
+        for _ in range(2):
+            try:
+                with self._cat_file:
+                    _, kind, _, data = self._repo.git.get_object_data(object_id)
+            except (ValueError, OSError) as error:
+                failure = error
+                self._repo.git.clear_cache()
+            else:
+                return GitObject(_kind(kind, object_id), data)
+        raise StoreCorrupt(
+            f"the object {object_id} of {self._path} cannot be read; "
+            f"`git -C {self._path} fsck` says what is damaged"
+        ) from failure
+
+    def find(self, prefix: str) -> str | None:
+        """Return the one commit whose id starts with ``prefix``."""
+        try:
+            with self._cat_file:
+                object_id, kind, _ = self._repo.git.get_object_header(prefix)
+        except (ValueError, OSError):
+            self._repo.git.clear_cache()
+            return None
+        found = object_id.decode() if isinstance(object_id, bytes) else object_id
+        return found if _kind(kind, found) == "commit" else None
+
+    def refs(self, prefix: str) -> dict[str, str]:
+        """Return the refs at and below ``prefix``."""
+        listing = self._for_each_ref("%(refname) %(objectname)", prefix)
+        pairs = (line.split(" ") for line in listing.splitlines())
+        return {ref: object_id for ref, object_id in pairs if below(prefix, ref)}
+
+    def commits(self, prefix: str) -> Iterator[RefCommit]:
+        """Yield the refs at and below ``prefix`` with their commits."""
+        fields = ("refname", "objectname", "objecttype", "tree", "parent", "contents")
+        listing = self._for_each_ref("".join(f"%({field})%00" for field in fields), prefix)
+        values = listing.split("\0")
+        for at in range(0, len(values) - len(fields), len(fields)):
+            ref, object_id, kind, tree_id, parents, message = values[at : at + len(fields)]
+            ref = ref.lstrip("\n")
+            if kind != "commit":
+                raise self._broken(ref, f"names a {kind}, not a commit")
+            yield RefCommit(ref, object_id, Commit(tree_id, tuple(parents.split()), message))
+
+    def _for_each_ref(self, layout: str, prefix: str) -> str:
+        try:
+            _, listing, complaints = self._repo.git.for_each_ref(
+                f"--format={layout}",
+                prefix,
+                with_extended_output=True,
+                strip_newline_in_stdout=False,
+            )
+        except GitCommandError as error:
+            text = _last_line(error)
+            broken = re.search(r"refs/\S+", text)
+            ref = broken.group() if broken else prefix
+            raise self._broken(ref, f"cannot be read: {text}") from error
+        if broken := re.search(
+            r"ignoring (?:broken ref|ref with broken name|dangling symref) (\S+)", complaints
+        ):
+            ref = broken.group(1)
+            raise self._broken(ref, "is broken", remove=f"rm {self._path / ref}")
+        return str(listing)
+
+    def _broken(self, ref: str, what: str, *, remove: str = "") -> StoreCorrupt:
+        remove = remove or f"git -C {self._path} update-ref -d {ref}"
+        return StoreCorrupt(
+            f"the ref {ref} {what}; restore it from a copy of the store, or, if its loss is "
+            f"accepted, `{remove}`"
+        )
+
+    def update(self, changes: Sequence[RefChange]) -> None:
+        """Apply all changes in one git transaction."""
+        zero = "0" * 40
+        lines = [f"update {each.ref}\0{each.new or zero}\0{each.old or zero}" for each in changes]
+        script = "".join(f"{line}\0" for line in ["start", *lines, "prepare", "commit"]).encode()
+        deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+        while True:
+            try:
+                with tempfile.TemporaryFile() as orders:
+                    orders.write(script)
+                    orders.seek(0)
+                    self._git("update-ref", "--stdin", "-z", istream=orders)
+            except GitCommandError as error:
+                if not self._may_try_again(error, deadline):
+                    raise self._update_error(error, changes) from error
+                time.sleep(0.02)
+            else:
+                return
+
+    def _may_try_again(self, error: GitCommandError, deadline: float) -> bool:
+        """Wait for a lock that is held, and remove one that a killed process left behind."""
+        held = _LOCKED.search(str(error.stderr))
+        if held is None:
+            return False
+        lock = Path(held["lock"])
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - lock.stat().st_mtime > STALE_LOCK_SECONDS:
+                lock.unlink()
+        return time.monotonic() < deadline
+
+    def _update_error(self, error: GitCommandError, changes: Sequence[RefChange]) -> StoreError:
+        text = str(error.stderr)
+        if held := _LOCKED.search(text):
+            return StoreBusy(
+                f"another process holds {held['lock']}; try again, and if no git or deltanas "
+                "process is running, delete that file"
+            )
+        if _MOVED.search(text):
+            refs = ", ".join(change.ref for change in changes)
+            return StoreBusy(f"another process has written first, so none of {refs} was changed")
+        return StoreError(f"cannot write refs in {self._path}: {_last_line(error)}")
+
+    @contextmanager
+    def exclusive(self, name: str) -> Generator[None]:
+        """Hold an advisory lock; the kernel lets go of it when the process ends."""
+        with _told_as_store_errors(self._path):
+            folder = self._path / "deltanas" / "locks"
+            folder.mkdir(parents=True, exist_ok=True)
+            file = (folder / f"{name.replace('/', '-')}.lock").open("a+", encoding="utf-8")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise StoreBusy(
+                    f"{name} is in use by {file.read().strip() or 'a process'}"
+                ) from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            yield
+
+    def _git(self, *args: str, **options: Any) -> str:
+        # A session of its own: a Ctrl-C or a kill of our process group must not stop git
+        # between two renames.
+        return str(self._repo.git.execute(["git", *args], start_new_session=True, **options))
+
+
+def _kind(name: str | bytes, object_id: str) -> Kind:
+    # GitPython declares str and gives bytes.
+    match name.decode() if isinstance(name, bytes) else name:
+        case "blob" | "tree" | "commit" as kind:
+            return kind
+        case other:
+            raise StoreCorrupt(f"the object {object_id} is a {other}, which no store has")
+
+
+def _last_line(error: GitCommandError) -> str:
+    lines = [
+        line for line in str(error.stderr).replace("stderr:", "").splitlines() if line.strip(" '")
+    ]
+    return lines[-1].strip(" '") if lines else f"git ended with status {error.status}"
+
+
+@contextmanager
+def _told_as_store_errors(path: Path) -> Generator[None]:
+    """Turn what the file system refuses into one sentence about the store."""
+    try:
+        yield
+    except GitCommandError as error:
+        raise StoreError(f"cannot write the store {path}: {_last_line(error)}") from error
+    except OSError as error:
+        raise StoreError(f"cannot write the store {path}: {error.strerror or error}") from error

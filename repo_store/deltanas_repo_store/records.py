@@ -1,0 +1,252 @@
+"""The values that cross boundaries: frozen, closed to unknown fields, units in the docstrings."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal, NewType
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+
+ArchitectureId = NewType("ArchitectureId", str)
+"""Id of the commit that holds an architecture: 40 hexadecimal digits."""
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+"""A dimensionless number between 0 and 1; accuracies are fractions, never percentages."""
+
+NAME_PATTERN = r"^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$"
+"""Names of runs and baselines: safe as one component of a ref on every file system."""
+
+
+def _not_a_lock(name: str) -> str:
+    if name.endswith(".lock"):
+        raise ValueError("a name must not end in '.lock': git keeps that ending for itself")
+    return name
+
+
+Name = Annotated[
+    str, StringConstraints(pattern=NAME_PATTERN, max_length=64), AfterValidator(_not_a_lock)
+]
+
+HParamValue = bool | int | float | str
+MAX_HPARAMS = 64
+MAX_HPARAM_TEXT = 128
+MAX_SOURCE_BYTES = 256 * 1024
+"""Largest source that the store takes; LEMUR's largest published network has 165 kB."""
+
+
+def _checked_hparams(hparams: Mapping[str, HParamValue]) -> Mapping[str, HParamValue]:
+    if len(hparams) > MAX_HPARAMS:
+        raise ValueError(f"at most {MAX_HPARAMS} hyper-parameters, found {len(hparams)}")
+    for key, value in hparams.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", key):
+            raise ValueError(f"the hyper-parameter name {key[:80]!r} is not an identifier")
+        if isinstance(value, str) and not (
+            len(value) <= MAX_HPARAM_TEXT and value.isascii() and value.isprintable()
+        ):
+            raise ValueError(f"hyper-parameter {key}: at most 128 printable ASCII characters")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"hyper-parameter {key}: {value} is not a finite number")
+        if type(value) is int and abs(value) >= 2**63:
+            raise ValueError(f"hyper-parameter {key}: the number has more than 63 bits")
+    return hparams
+
+
+HParams = Annotated[Mapping[str, HParamValue], AfterValidator(_checked_hparams)]
+
+
+def _checked_source(source: str) -> str:
+    try:
+        size = len(source.encode())
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the source is not valid Unicode text: {error.reason}") from None
+    if not source.strip():
+        raise ValueError("the source is empty")
+    if size > MAX_SOURCE_BYTES:
+        raise ValueError(f"the source has {size} bytes, more than {MAX_SOURCE_BYTES}")
+    return source
+
+
+Source = Annotated[str, AfterValidator(_checked_source)]
+
+
+def _well_formed(text: object) -> object:
+    # A lone surrogate cannot be stored; what a model writes must not be able to stop a run.
+    return text.encode(errors="replace").decode() if isinstance(text, str) else text
+
+
+Text = Annotated[str, BeforeValidator(_well_formed)]
+"""Text from a model or a candidate: anything, but well-formed Unicode."""
+
+
+class Record(BaseModel):
+    """Base of every value that crosses a boundary: frozen, and closed to unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Architecture(Record):
+    """A network's source and its hyper-parameters: what a commit of the store holds."""
+
+    source: Source
+    """Python source with LEMUR's interface."""
+    hparams: HParams
+    """What `Net` and `train_setup` get as ``prm``; learning rate, momentum and the like."""
+
+    def hparams_text(self) -> str:
+        """Return the canonical JSON that the store keeps: sorted keys, one a line."""
+        return json.dumps(dict(self.hparams), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+class CandidateKey(Record):
+    """Which attempt of a run this is. Its name is the last component of the candidate's refs."""
+
+    run: Name
+    cycle: Annotated[int, Field(ge=1)]
+    index: Annotated[int, Field(ge=1)]
+    """Number of the candidate within the cycle, from 1."""
+    attempt: Annotated[int, Field(ge=1)] = 1
+    """1 for the first answer; 2 and up for answers to a refusal."""
+
+    @property
+    def name(self) -> str:
+        """``c01-003`` for a first answer, ``c01-003-try2`` for the second."""
+        retry = f"-try{self.attempt}" if self.attempt > 1 else ""
+        return f"c{self.cycle:02d}-{self.index:03d}{retry}"
+
+    @classmethod
+    def parse(cls, run: str, name: str) -> "CandidateKey":
+        """Read a name back.
+
+        Raises:
+            ValueError: the name has another form.
+        """
+        match = re.fullmatch(r"c(\d{2,})-(\d{3,})(?:-try(\d+))?", name)
+        if match is None:
+            raise ValueError(f"{name!r} is not a candidate's name such as c01-003 or c01-003-try2")
+        cycle, index, attempt = match.groups()
+        return cls(run=run, cycle=int(cycle), index=int(index), attempt=int(attempt or 1))
+
+
+class Proposal(Record):
+    """An answer, where it came from, and what it cost."""
+
+    answer: Text
+    """The raw text that the proposer wrote."""
+    proposer: Name
+    """Who wrote it: ``mutation``, ``caller``, a model's name."""
+    summary: Text = ""
+    """What the delta changes, in words, where the proposer says so."""
+    seed: int
+    input_tokens: Annotated[int, Field(ge=0)] = 0
+    output_tokens: Annotated[int, Field(ge=0)] = 0
+
+
+class NoveltyReport(Record):
+    """The nearest architecture of the store, and whether it is too near."""
+
+    similarity: Fraction
+    """Estimated Jaccard similarity of the token shingles to the nearest architecture."""
+    nearest: ArchitectureId | None
+    """The nearest architecture; None in an empty store."""
+    exact_duplicate_of: ArchitectureId | None = None
+    """An architecture with the same syntax tree, comments, formatting and local names apart."""
+    threshold: Fraction
+
+    @property
+    def is_novel(self) -> bool:
+        """True below the threshold and without a twin; exactly at the threshold is a duplicate."""
+        return self.exact_duplicate_of is None and self.similarity < self.threshold
+
+
+class Evaluation(Record):
+    """An accuracy and the conditions it was measured under."""
+
+    dataset: Name
+    split: Literal["search", "test"] = "search"
+    """The split that was scored; selection only ever sees ``search``."""
+    epochs: Annotated[int, Field(ge=1)]
+    seed: Annotated[int, Field(ge=0)]
+    accuracy: Fraction
+    loss: Annotated[float, Field(ge=0.0)]
+    """Mean cross-entropy over the scored split, in nats."""
+    num_params: Annotated[int, Field(ge=0)]
+    """Trainable parameters, as the network reports them."""
+    seconds: Annotated[float, Field(ge=0.0)]
+    """Wall time of the whole evaluation, measured outside the candidate's process."""
+    cpu_seconds: Annotated[float, Field(ge=0.0)]
+    """User and system time of the candidate's process."""
+    peak_memory_bytes: Annotated[int, Field(ge=0)]
+    """Peak resident memory of the candidate's process."""
+    isolation: str
+    """What stood between the candidate and the host."""
+    device: str = "cpu"
+
+    @property
+    def key(self) -> str:
+        """File name stem under which the store keeps this evaluation."""
+        return f"{self.dataset}-{self.split}-e{self.epochs}-s{self.seed}"
+
+
+Stage = Literal["patch", "interface", "build", "effective", "novelty", "train"]
+"""The gates in the order of their cost; a rejection names the one that closed."""
+
+
+class Rejection(Record):
+    """Why a candidate ended, in a form that a model can act on."""
+
+    stage: Stage
+    code: Text
+    """The kind of fault, from a closed set per stage."""
+    message: Text
+
+
+class Pending(Record):
+    """Work under way: the slot is taken, and the answer (which may have cost tokens) is safe."""
+
+    key: CandidateKey
+    parent: ArchitectureId
+    proposal: Proposal
+
+
+class Kept(Record):
+    """A candidate that was applied, checked, found novel and trained."""
+
+    pending: Pending
+    architecture: Architecture
+    delta: str
+    """Canonical unified diff from the parent to this architecture."""
+    relaxations: tuple[str, ...] = ()
+    """How the answer differed from a strict diff; empty for a strict one."""
+    novelty: NoveltyReport
+    evaluation: Evaluation
+    parent_accuracy: Fraction
+    """The parent's accuracy under the same conditions."""
+    output: Text = ""
+    """What the candidate printed."""
+
+
+class Rejected(Record):
+    """A candidate that a gate closed on. A failed candidate is data."""
+
+    pending: Pending
+    architecture: Architecture | None
+    """The applied source; None where the delta did not apply."""
+    delta: str = ""
+    relaxations: tuple[str, ...] = ()
+    novelty: NoveltyReport | None = None
+    """The report, where the candidate came as far as the novelty check."""
+    rejection: Rejection
+    seconds: Annotated[float, Field(ge=0.0)]
+    """Wall time spent on the candidate."""
+    output: Text = ""
+
+
+Outcome = Kept | Rejected

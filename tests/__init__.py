@@ -1,0 +1,1 @@
+"""The specification of DeltaNAS, one folder per package."""
