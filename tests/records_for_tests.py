@@ -60,6 +60,7 @@ def kept(begun: Pending, *, accuracy: float = 0.9, architecture: Architecture = 
         novelty=NoveltyReport(similarity=0.7, nearest=begun.parent, threshold=0.9),
         evaluation=evaluation(accuracy),
         parent_accuracy=0.85,
+        seconds=1.75,
         output="epoch 1\n",
     )
 

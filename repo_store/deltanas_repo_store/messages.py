@@ -70,7 +70,7 @@ def kept_message(outcome: Kept) -> str:
     body = (
         f"{run.dataset} · {epochs} · accuracy {run.accuracy:.4f} "
         f"(parent {outcome.parent_accuracy:.4f}, {gain:+.4f}) · "
-        f"{run.num_params / 1e6:.2f} M params · {run.seconds:.1f} s"
+        f"{run.num_params / 1e6:.2f} M params · {outcome.seconds:.1f} s"
     )
     return _join(
         subject,
@@ -86,7 +86,7 @@ def kept_message(outcome: Kept) -> str:
             "Parent-Accuracy": f"{outcome.parent_accuracy:.6f}",
             "Loss": f"{run.loss:.6f}",
             "Params": str(run.num_params),
-            "Seconds": f"{run.seconds:.3f}",
+            "Seconds": f"{outcome.seconds:.3f}",
             "Novelty": f"{outcome.novelty.similarity:.4f}",
             "Isolation": clean_line(run.isolation, 40),
         },

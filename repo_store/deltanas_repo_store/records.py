@@ -229,6 +229,8 @@ class Kept(Record):
     evaluation: Evaluation
     parent_accuracy: Fraction
     """The parent's accuracy under the same conditions."""
+    seconds: Annotated[float, Field(ge=0.0)]
+    """Wall time spent on the candidate, checks included."""
     output: Text = ""
     """What the candidate printed."""
 

@@ -1,19 +1,8 @@
 """The store: architectures, candidates, runs and evaluations over a git repository.
 
 Invariant: a candidate is nowhere, pending, or finished (kept or rejected), and one atomic ref
-transaction takes it from each to the next. Whoever reads the refs knows all there is to know.
-
-========================================  =====================================================
-``refs/heads/baseline/<name>``            root commit: ``net.py`` and ``hparams.json``
-``refs/heads/delta/<run>/c01-003``        kept candidate: commit on its parent architecture
-``refs/rejected/<run>/c01-003``           rejected candidate: commit on its parent architecture
-``refs/pending/<run>/c01-003``            tree: an answer whose evaluation is under way
-``refs/records/<run>/c01-003``            tree: answer, output, record and evaluations
-``refs/records/baseline/<name>``          tree: evaluations of a baseline
-``refs/runs/<run>``                       tree: the run's resolved configuration
-========================================  =====================================================
-
-Pending, records and runs are trees, not commits, so that ``git log --all`` is the lineage.
+transaction takes it from each to the next. Whoever reads the refs knows all there is to know;
+`layout` says where what stands.
 """
 
 import json
@@ -30,12 +19,24 @@ from deltanas_repo_store.entries import (
     BASELINES,
     KEPT,
     REJECTED,
-    BaselineEntry,
     Entry,
-    KeptEntry,
+    RejectedEntry,
     read_entry,
 )
 from deltanas_repo_store.errors import ConfigError, StoreBusy, StoreCorrupt, UnknownArchitecture
+from deltanas_repo_store.layout import (
+    HPARAMS_FILE,
+    PENDING,
+    RECORDS,
+    RESERVED_RUN,
+    RUNS,
+    SOURCE_FILE,
+    architecture_objects,
+    candidate_ref,
+    checked_name,
+    record_files,
+    record_ref,
+)
 from deltanas_repo_store.objects import (
     Commit,
     GitObject,
@@ -51,20 +52,11 @@ from deltanas_repo_store.records import (
     CandidateKey,
     Evaluation,
     Kept,
-    Name,
     Outcome,
     Pending,
     Rejected,
 )
 from deltanas_repo_store.repository import RefChange, Repository
-
-PENDING = "refs/pending/"
-RECORDS = "refs/records/"
-RUNS = "refs/runs/"
-SOURCE_FILE = "net.py"
-HPARAMS_FILE = "hparams.json"
-RESERVED_RUN = "baseline"
-"""No run may have this name: ``refs/records/baseline/`` belongs to the baselines."""
 
 _CAS_TRIES = 20
 _Json = TypeVar("_Json")
@@ -101,7 +93,7 @@ class Store:
             raise ConfigError(
                 f"the store has a baseline {name!r} with other content; import under another name"
             )
-        objects = _architecture_objects(architecture)
+        objects = architecture_objects(architecture)
         root = self._commit(objects[-1], (), "DeltaNAS", messages.baseline_message(name))
         self._repository.write([*objects, root])
         self._repository.update([RefChange(ref, None, root.id)])
@@ -213,8 +205,8 @@ class Store:
         """
         objects = self._folder({"pending.json": pending.model_dump_json(indent=2)})
         self._repository.write(objects)
-        unfinished = RefChange(_ref(RECORDS, pending.key), None, None)
-        taken = RefChange(_ref(PENDING, pending.key), None, objects[-1].id)
+        unfinished = RefChange(candidate_ref(RECORDS, pending.key), None, None)
+        taken = RefChange(candidate_ref(PENDING, pending.key), None, objects[-1].id)
         self._repository.update([unfinished, taken])
 
     def pending(self, run: str) -> tuple[Pending, ...]:
@@ -234,7 +226,7 @@ class Store:
         if outcome.architecture is None:
             objects = [GitObject("tree", self._repository.read(self._commit_of(parent).tree).data)]
         else:
-            objects = _architecture_objects(outcome.architecture)
+            objects = architecture_objects(outcome.architecture)
         kept = isinstance(outcome, Kept)
         message = (
             messages.kept_message(outcome)
@@ -242,13 +234,13 @@ class Store:
             else messages.rejected_message(outcome)
         )
         result = self._commit(objects[-1], (parent,), outcome.pending.proposal.proposer, message)
-        record = self._folder(_record_files(outcome))
+        record = self._folder(record_files(outcome))
         self._repository.write([*objects, result, *record])
-        pending = _ref(PENDING, key)
+        pending = candidate_ref(PENDING, key)
         self._repository.update(
             [
-                RefChange(_ref(KEPT if kept else REJECTED, key), None, result.id),
-                RefChange(_ref(RECORDS, key), None, record[-1].id),
+                RefChange(candidate_ref(KEPT if kept else REJECTED, key), None, result.id),
+                RefChange(candidate_ref(RECORDS, key), None, record[-1].id),
                 RefChange(pending, self._repository.refs(pending).get(pending), None),
             ]
         )
@@ -260,7 +252,7 @@ class Store:
         Raises:
             UnknownArchitecture: the candidate is not finished.
         """
-        ref = _ref(RECORDS, key)
+        ref = candidate_ref(RECORDS, key)
         found = self._repository.refs(ref).get(ref)
         if found is None:
             raise UnknownArchitecture(f"{key.run}/{key.name}")
@@ -279,8 +271,19 @@ class Store:
     def evaluations(self, architecture_id: ArchitectureId) -> tuple[Evaluation, ...]:
         """Return every measurement of an architecture, in the order of their keys."""
         ref = self._record_ref(architecture_id)
-        found = self._repository.refs(ref).get(ref)
-        files = self._files(found) if found else {}
+        return self._evaluations_in(self._repository.refs(ref).get(ref))
+
+    def measured(self) -> dict[ArchitectureId, tuple[Evaluation, ...]]:
+        """Return every measurement of every baseline and kept candidate."""
+        records = self._repository.refs(RECORDS)
+        return {
+            entry.id: self._evaluations_in(records.get(record_ref(entry)))
+            for entry in self.entries()
+            if not isinstance(entry, RejectedEntry)
+        }
+
+    def _evaluations_in(self, record: str | None) -> tuple[Evaluation, ...]:
+        files = self._files(record) if record else {}
         return tuple(
             self._json(files, name, TypeAdapter(Evaluation))
             for name in files
@@ -313,13 +316,9 @@ class Store:
     def _record_ref(self, architecture_id: ArchitectureId) -> str:
         for entry in self.entries():
             if entry.id == architecture_id:
-                if isinstance(entry, BaselineEntry):
-                    return f"{RECORDS}{RESERVED_RUN}/{entry.name}"
-                if isinstance(entry, KeptEntry):
-                    return _ref(RECORDS, entry.key)
-                raise ConfigError(
-                    f"{entry.name} was rejected; only kept architectures are measured"
-                )
+                if isinstance(entry, RejectedEntry):
+                    raise ConfigError(f"{entry.name} was rejected; only kept ones are measured")
+                return record_ref(entry)
         raise UnknownArchitecture(architecture_id)
 
     # Objects
@@ -364,39 +363,3 @@ class Store:
             raise StoreCorrupt(
                 f"{where} of the store is not as its format says: {error}"
             ) from error
-
-
-def checked_name(name: str, *, what: str) -> str:
-    """Return ``name`` if it can be a run's or baseline's, or raise `ConfigError`."""
-    try:
-        return TypeAdapter[str](Name).validate_python(name)
-    except ValidationError:
-        raise ConfigError(
-            f"{name[:80]!r} cannot name a {what}: use 1 to 64 letters, digits, and single '.', '_' "
-            "or '-' between them, not ending in '.lock'"
-        ) from None
-
-
-def _ref(place: str, key: CandidateKey) -> str:
-    return f"{place}{key.run}/{key.name}"
-
-
-def _architecture_objects(architecture: Architecture) -> list[GitObject]:
-    source, hparams = blob(architecture.source), blob(architecture.hparams_text())
-    return [source, hparams, tree({SOURCE_FILE: source.id, HPARAMS_FILE: hparams.id})]
-
-
-def _record_files(outcome: Outcome) -> dict[str, str]:
-    facts = outcome.model_dump(mode="json", exclude={"architecture", "output"})
-    # The answer and the output are files of their own, so that people can read them.
-    answer = facts["pending"]["proposal"].pop("answer")
-    facts["applied"] = outcome.architecture is not None
-    files = {
-        "answer.txt": answer,
-        "output.txt": outcome.output,
-        "record.json": json.dumps(facts, indent=2, sort_keys=True) + "\n",
-    }
-    if isinstance(outcome, Kept):
-        key = outcome.evaluation.key
-        files[f"evaluation-{key}.json"] = outcome.evaluation.model_dump_json(indent=2)
-    return files

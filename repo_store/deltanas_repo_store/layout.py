@@ -1,0 +1,77 @@
+"""Where everything stands in the repository: refs, trees and file names.
+
+========================================  =====================================================
+``refs/heads/baseline/<name>``            root commit: ``net.py`` and ``hparams.json``
+``refs/heads/delta/<run>/c01-003``        kept candidate: commit on its parent architecture
+``refs/rejected/<run>/c01-003``           rejected candidate: commit on its parent architecture
+``refs/pending/<run>/c01-003``            tree: an answer whose evaluation is under way
+``refs/records/<run>/c01-003``            tree: answer, output, record and evaluations
+``refs/records/baseline/<name>``          tree: evaluations of a baseline
+``refs/runs/<run>``                       tree: the run's resolved configuration
+========================================  =====================================================
+
+Pending, records and runs are trees, not commits, so that ``git log --all`` is the lineage.
+"""
+
+import json
+
+from pydantic import TypeAdapter, ValidationError
+
+from deltanas_repo_store.entries import BaselineEntry, KeptEntry
+from deltanas_repo_store.errors import ConfigError
+from deltanas_repo_store.objects import GitObject, blob, tree
+from deltanas_repo_store.records import Architecture, CandidateKey, Kept, Name, Outcome
+
+PENDING = "refs/pending/"
+RECORDS = "refs/records/"
+RUNS = "refs/runs/"
+SOURCE_FILE = "net.py"
+HPARAMS_FILE = "hparams.json"
+RESERVED_RUN = "baseline"
+"""No run may have this name: ``refs/records/baseline/`` belongs to the baselines."""
+
+
+def checked_name(name: str, *, what: str) -> str:
+    """Return ``name`` if it can be a run's or baseline's, or raise `ConfigError`."""
+    try:
+        return TypeAdapter[str](Name).validate_python(name)
+    except ValidationError:
+        raise ConfigError(
+            f"{name[:80]!r} cannot name a {what}: use 1 to 64 letters, digits, and single '.', '_' "
+            "or '-' between them, not ending in '.lock'"
+        ) from None
+
+
+def candidate_ref(place: str, key: CandidateKey) -> str:
+    """Return the ref of a candidate in one of the places above."""
+    return f"{place}{key.run}/{key.name}"
+
+
+def record_ref(entry: BaselineEntry | KeptEntry) -> str:
+    """Return the ref of an architecture's record."""
+    if isinstance(entry, BaselineEntry):
+        return f"{RECORDS}{RESERVED_RUN}/{entry.name}"
+    return candidate_ref(RECORDS, entry.key)
+
+
+def architecture_objects(architecture: Architecture) -> list[GitObject]:
+    """Return the blobs of an architecture's commit, and last its tree."""
+    source, hparams = blob(architecture.source), blob(architecture.hparams_text())
+    return [source, hparams, tree({SOURCE_FILE: source.id, HPARAMS_FILE: hparams.id})]
+
+
+def record_files(outcome: Outcome) -> dict[str, str]:
+    """Return the files of a finished candidate's record."""
+    facts = outcome.model_dump(mode="json", exclude={"architecture", "output"})
+    # The answer and the output are files of their own, so that people can read them.
+    answer = facts["pending"]["proposal"].pop("answer")
+    facts["applied"] = outcome.architecture is not None
+    files = {
+        "answer.txt": answer,
+        "output.txt": outcome.output,
+        "record.json": json.dumps(facts, indent=2, sort_keys=True) + "\n",
+    }
+    if isinstance(outcome, Kept):
+        key = outcome.evaluation.key
+        files[f"evaluation-{key}.json"] = outcome.evaluation.model_dump_json(indent=2)
+    return files
