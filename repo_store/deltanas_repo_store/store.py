@@ -19,7 +19,9 @@ from deltanas_repo_store.entries import (
     BASELINES,
     KEPT,
     REJECTED,
+    BaselineEntry,
     Entry,
+    KeptEntry,
     RejectedEntry,
     read_entry,
 )
@@ -156,6 +158,10 @@ class Store:
             read_entry(found) for place in places for found in self._repository.commits(place)
         )
 
+    def candidates(self, run: str) -> tuple[KeptEntry | RejectedEntry, ...]:
+        """Return the finished candidates of a run."""
+        return tuple(each for each in self.entries(run) if not isinstance(each, BaselineEntry))
+
     # Runs
 
     def begin_run(self, run: str, config: Mapping[str, Any]) -> None:
@@ -215,6 +221,13 @@ class Store:
             self._json(self._files(folder), "pending.json", TypeAdapter(Pending))
             for folder in self._repository.refs(f"{PENDING}{run}/").values()
         )
+
+    def find_pending(self, name: str) -> Pending | None:
+        """Return the pending candidate called ``<run>/c01-003``, if there is one."""
+        run, _, candidate = name.partition("/")
+        if run not in self.runs():
+            return None
+        return next((each for each in self.pending(run) if each.key.name == candidate), None)
 
     def finish(self, outcome: Outcome) -> ArchitectureId:
         """Turn a pending candidate into a kept or rejected one, in one transaction.

@@ -54,8 +54,10 @@ class NoveltyIndex:
     threshold: float = THRESHOLD
     _known: dict[ArchitectureId, _Known | None] = field(default_factory=dict)
 
-    def check(self, source: str) -> NoveltyReport:
+    def check(self, source: str, *, leave_out: ArchitectureId | None = None) -> NoveltyReport:
         """Return the nearest architecture and whether it is too near.
+
+        ``leave_out`` is the architecture itself, where it is in the store already.
 
         Raises:
             BuildError: the source is not Python.
@@ -64,7 +66,7 @@ class NoveltyIndex:
         self._refresh()
         nearest, similarity, twin = None, 0.0, None
         for architecture_id, known in self._known.items():
-            if known is None:
+            if known is None or architecture_id == leave_out:
                 continue
             if known.digest == mine.digest and twin is None:
                 twin = architecture_id

@@ -1,0 +1,83 @@
+"""What a run is: everything that decides its course, seed included, in one frozen value."""
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from deltanas_repo_store.records import Fraction, Name, Record
+from deltanas_tools.sandbox import Limits
+
+_MEBIBYTE = 2**20
+
+
+class Selection(Record):
+    """How the parent of a candidate is drawn from the pool."""
+
+    strategy: Literal["uniform", "top-k", "tournament"] = "tournament"
+    size: Annotated[int, Field(ge=1)] = 3
+    """k of top-k: how many of the best; of a tournament: how many draw for one place."""
+
+
+class Measurement(Record):
+    """The conditions under which all architectures of a run are measured and compared."""
+
+    dataset: Name = "digits"
+    epochs: Annotated[int, Field(ge=1)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    """Of weights, batches and dropout; the same for a candidate and its parent."""
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
+    threads: Annotated[int, Field(ge=1, le=256)] = 1
+    """CPU threads of one training."""
+    check_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """Wall time that building and one forward pass may take."""
+    train_seconds: Annotated[float, Field(gt=0)] = 600.0
+    """Wall time that a training may take; 600 s is the paper's."""
+    memory_mib: Annotated[int, Field(ge=64)] = 4096
+    """Memory that a candidate may take on a CPU, in MiB."""
+
+    def check_limits(self) -> Limits:
+        """Return the limits of a check."""
+        return Limits(wall_seconds=self.check_seconds, memory_bytes=self.memory_mib * _MEBIBYTE)
+
+    def train_limits(self) -> Limits:
+        """Return the limits of a training. CUDA reserves more addresses than any limit allows."""
+        on_cpu = self.device == "cpu"
+        memory = self.memory_mib * _MEBIBYTE if on_cpu else None
+        return Limits(wall_seconds=self.train_seconds, memory_bytes=memory)
+
+
+class Budget(Record):
+    """Where a run stops although cycles are left. Raising a limit lets it resume."""
+
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    """Wall time spent on candidates, in seconds, over all sessions of the run."""
+    answers: Annotated[int, Field(ge=1)] | None = None
+    """Answers asked of the proposer, retries included."""
+
+
+class RunConfig(Record):
+    """A whole run. Files in TOML hold only what differs from these defaults."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
+    """Of parent selection and proposals."""
+    cycles: Annotated[int, Field(ge=1)] = 22
+    """The paper's protocol: 22 cycles of 50 candidates."""
+    candidates: Annotated[int, Field(ge=1)] = 50
+    """Candidates per cycle."""
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    """Answers per candidate at most: the first, and retries after a refusal."""
+    proposer: Literal["mutation"] = "mutation"
+    baselines: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
+    """Names of the baselines to start from; all of the store's where left out."""
+    novelty_threshold: Fraction = 0.90
+    """Similarity from which a candidate is a near-duplicate (the paper, section 3)."""
+    measurement: Measurement = Measurement()
+    selection: Selection = Selection()
+    budget: Budget = Budget()
+
+
+def derive_seed(*parts: int | str) -> int:
+    """Return a seed of 32 bits that depends on all parts and is the same on every machine."""
+    text = "/".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest())

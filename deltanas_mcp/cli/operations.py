@@ -1,0 +1,204 @@
+"""One command per operation: propose, apply, check, novelty, train, and the data sets."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deltanas_mcp.cli.app import DEFAULT_STORE, DatasetOption, SeedOption, StoreOption
+
+if TYPE_CHECKING:
+    from deltanas_repo_store.records import Architecture, Pending
+    from deltanas_repo_store.store import Store
+
+HAND_RUN = "hand"
+"""Run that holds the candidates of people at the command line."""
+
+Target = Annotated[
+    str, typer.Argument(help="An architecture (id or name) or a pending candidate (RUN/c01-003).")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (propose, apply, check, novelty, train):
+        app.command()(command)
+    app.add_typer(datasets, name="datasets")
+
+
+def propose(
+    parent: Annotated[str, typer.Argument(help="The architecture to change: id or name.")],
+    store: StoreOption = DEFAULT_STORE,
+    dataset: DatasetOption = "digits",
+    seed: Annotated[int, typer.Option(help="Seed of the proposal.")] = 0,
+    proposer: Annotated[str, typer.Option(help="Who writes the delta.")] = "mutation",
+) -> None:
+    """Write a delta for an architecture; it goes to stdout, its summary to stderr."""
+    from deltanas_agent.config import Measurement
+    from deltanas_mcp.wiring import open_workbench
+    from deltanas_mcp.wiring import proposer as proposer_named
+
+    with open_workbench(store) as bench:
+        writer = proposer_named(proposer)
+        architecture = bench.store.get(bench.store.resolve(parent))
+        brief = bench.evaluator(Measurement(dataset=dataset)).brief(architecture)
+        proposal = writer.propose(brief, seed=seed)
+    typer.echo(proposal.summary, err=True)
+    typer.echo(proposal.answer, nl=not proposal.answer.endswith("\n"))
+
+
+def apply(
+    parent: Annotated[str, typer.Argument(help="The architecture to change: id or name.")],
+    delta: Annotated[Path, typer.Argument(help="File with the delta; - reads stdin.")] = Path("-"),
+    store: StoreOption = DEFAULT_STORE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Keep nothing.")] = False,
+    summary: Annotated[str, typer.Option(help="What the delta changes, in words.")] = "",
+    run: Annotated[str, typer.Option(help="Run to keep the candidate in.")] = HAND_RUN,
+) -> None:
+    """Apply a delta and keep the result as a pending candidate; prints the canonical delta."""
+    from deltanas_agent.submit import submit
+    from deltanas_mcp.wiring import open_store
+    from deltanas_repo_store.records import Proposal
+    from deltanas_tools.apply_patch import Applied
+    from deltanas_tools.apply_patch import apply as apply_delta
+
+    answer = _read(delta)
+    with open_store(store) as opened:
+        parent_id = opened.resolve(parent)
+        if dry_run:
+            result = apply_delta(opened.get(parent_id).source, answer)
+            if not isinstance(result, Applied):
+                raise result.error()
+            shown, relaxations, name = result.canonical_diff, result.relaxations, ""
+        else:
+            proposal = Proposal(answer=answer, proposer="caller", summary=summary, seed=0)
+            kept = submit(opened, run=run, parent=parent_id, proposal=proposal)
+            shown, relaxations = kept.delta, kept.relaxations
+            name = f"{run}/{kept.pending.key.name}"
+    typer.echo(shown, nl=False)
+    if relaxations:
+        typer.echo(f"relaxed: {', '.join(relaxations)}", err=True)
+    if name:
+        typer.echo(f"pending as {name}; next: deltanas train {name} --store {store}", err=True)
+
+
+def check(
+    target: Target,
+    store: StoreOption = DEFAULT_STORE,
+    dataset: DatasetOption = "digits",
+) -> None:
+    """Check that a network has the interface, builds, runs, and computes something new."""
+    from deltanas_agent.config import Measurement
+    from deltanas_mcp.wiring import open_workbench
+
+    with open_workbench(store) as bench:
+        architecture, pending = _find(bench.store, target)
+        evaluator = bench.evaluator(Measurement(dataset=dataset))
+        parent = pending.parent if pending else bench.store.parent(bench.store.resolve(target))
+        build = evaluator.check(architecture, parent)
+    typer.echo(
+        f"builds: {build.num_params:,} parameters, {build.num_operations} operations forward"
+    )
+    if parent is not None:
+        typer.echo(f"effective: computes something else than {parent[:10]}")
+
+
+def novelty(target: Target, store: StoreOption = DEFAULT_STORE) -> None:
+    """Compare a network with every other one in the store."""
+    from deltanas_mcp.wiring import open_workbench
+
+    with open_workbench(store) as bench:
+        architecture, pending = _find(bench.store, target)
+        own = None if pending else bench.store.resolve(target)
+        report = bench.novelty_index().check(architecture.source, leave_out=own)
+    verdict = "novel" if report.is_novel else "a duplicate"
+    nearest = report.nearest[:10] if report.nearest else "nothing"
+    typer.echo(
+        f"{verdict}: similarity {report.similarity:.3f} to {nearest} (from {report.threshold} on, "
+        "a near-duplicate)"
+    )
+    if report.exact_duplicate_of:
+        typer.echo(f"the same network in other words: {report.exact_duplicate_of[:10]}")
+
+
+def train(
+    target: Target,
+    store: StoreOption = DEFAULT_STORE,
+    dataset: DatasetOption = "digits",
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs.")] = 1,
+    seed: SeedOption = 42,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
+    download: Annotated[bool, typer.Option("--download", help="Fetch a missing data set.")] = False,
+) -> None:
+    """Train and score; a pending candidate goes through all gates and becomes a commit."""
+    from deltanas_mcp.cli.tables import console, outcome_line
+    from deltanas_mcp.settings import parse_measurement
+    from deltanas_mcp.wiring import open_workbench
+
+    measurement = parse_measurement(
+        dataset=dataset, epochs=epochs, seed=seed, device=device, threads=threads
+    )
+    with open_workbench(store) as bench:
+        pending = bench.store.find_pending(target)
+        evaluator = bench.evaluator(measurement, download=download)
+        with console.status(f"training {target} on {dataset} (Ctrl-C stops; nothing is lost)"):
+            if pending is None:
+                measured = evaluator.measure(bench.store.resolve(target))
+            else:
+                outcome = evaluator.evaluate(pending)
+                bench.store.finish(outcome)
+    if pending is not None:
+        console.print(outcome_line(outcome))
+        typer.echo(f"details: deltanas show {target} --store {store}")
+    else:
+        typer.echo(
+            f"accuracy {measured.accuracy:.4f} · loss {measured.loss:.4f} · "
+            f"{measured.num_params:,} params · {measured.seconds:.1f} s · search split"
+        )
+
+
+datasets = typer.Typer(help="List the data sets, or fetch one.", invoke_without_command=True)
+
+
+@datasets.callback()
+def list_datasets(context: typer.Context) -> None:
+    """List the data sets and whether they can be used."""
+    from deltanas_mcp.settings import cache_folder, data_source
+    from deltanas_tools.datasets import availability, names
+
+    if context.invoked_subcommand is None:
+        for name in names():
+            typer.echo(f"{name:<16} {availability(name, cache_folder(), data_source())}")
+
+
+@datasets.command()
+def fetch(name: Annotated[str, typer.Argument(help="Name of the data set.")]) -> None:
+    """Prepare a data set, downloading it where need be."""
+    from deltanas_mcp.settings import cache_folder, data_source
+    from deltanas_tools.datasets import prepare
+
+    ready = prepare(name, cache=cache_folder(), source=data_source(), download=True)
+    typer.echo(f"{ready.name} is ready in {cache_folder()}")
+
+
+def _read(path: Path) -> str:
+    from deltanas_repo_store.errors import ConfigError
+
+    try:
+        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read the delta {path}: {error.strerror}") from error
+    # A byte that is no UTF-8 is the answer's fault, found where its line is compared.
+    return data.decode(errors="replace")
+
+
+def _find(store: "Store", target: str) -> "tuple[Architecture, Pending | None]":
+    """Return the network that ``target`` names, and its pending candidate, if it is one."""
+    from deltanas_agent.submit import applied
+
+    pending = store.find_pending(target)
+    if pending is None:
+        return store.get(store.resolve(target)), None
+    return applied(store, pending), pending

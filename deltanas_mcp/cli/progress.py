@@ -1,0 +1,83 @@
+"""The view of a run: a bar where there is a terminal, a line per answer everywhere."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from deltanas_agent.loop import AnswerEnded, BaselineMeasured, Begun, Event, SlotBegun, SlotSkipped
+from deltanas_mcp.cli.tables import console, outcome_line
+from deltanas_repo_store.records import Kept
+
+
+class RunView:
+    """Turns the loop's events into what a person sees."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._kept = self._rejected = 0
+        self._best = 0.0
+        self._baselines: TaskID = progress.add_task("baselines", total=None)
+        self._slots: TaskID = progress.add_task("candidates", total=None, start=False)
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case Begun():
+                self._progress.update(self._baselines, total=event.num_baselines)
+                self._progress.update(self._slots, total=event.num_candidates)
+            case BaselineMeasured():
+                self._measured(event)
+            case SlotBegun():
+                self._progress.start_task(self._slots)
+                self._describe(f"cycle {event.cycle}, candidate {event.index}, from {event.parent}")
+            case AnswerEnded():
+                self._ended(event)
+            case SlotSkipped():
+                self._progress.advance(self._slots)
+
+    def _measured(self, event: BaselineMeasured) -> None:
+        self._progress.advance(self._baselines)
+        if event.evaluation is None:
+            self._progress.console.print(f"baseline {event.name} cannot be measured; left out")
+            return
+        self._best = max(self._best, event.evaluation.accuracy)
+        self._progress.console.print(f"baseline {event.name:<20} {event.evaluation.accuracy:.4f}")
+
+    def _ended(self, event: AnswerEnded) -> None:
+        if isinstance(event.outcome, Kept):
+            self._kept += 1
+            self._best = max(self._best, event.outcome.evaluation.accuracy)
+        else:
+            self._rejected += 1
+        self._progress.console.print(outcome_line(event.outcome))
+        if event.slot_ended:
+            self._progress.advance(self._slots)
+            self._describe("candidates")
+
+    def _describe(self, what: str) -> None:
+        counts = f"{self._kept} kept, {self._rejected} rejected, best {self._best:.4f}"
+        self._progress.update(self._slots, description=f"{what} · {counts}")
+
+
+@contextmanager
+def run_view() -> Generator[RunView]:
+    """Show a run while the block works on it."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        yield RunView(progress)

@@ -1,0 +1,148 @@
+"""Commands that drive a search: run, resume."""
+
+import contextlib
+import shlex
+import signal
+import sys
+from collections.abc import Generator
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from deltanas_mcp.cli.app import DEFAULT_STORE, StoreOption
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells count it: 128 plus the number of SIGINT."""
+
+
+class IfExists(StrEnum):
+    """What to do where the store has a run of this name already."""
+
+    ASK = "ask"
+    RESUME = "resume"
+    NEW = "new"
+    REFUSE = "refuse"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(run)
+    app.command()(resume)
+
+
+def run(
+    config: Annotated[Path, typer.Argument(help="TOML file with the run's configuration.")],
+    store: StoreOption = DEFAULT_STORE,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run; the file's name where left out.")
+    ] = None,
+    if_exists: Annotated[
+        IfExists, typer.Option(help="Where the store has this run already.")
+    ] = IfExists.ASK,
+) -> None:
+    """Search: propose, apply, check, compare, train and record, cycle by cycle.
+
+    Makes the store with our baselines where there is none. Interrupt it at any time: nothing
+    that was finished is lost, and `deltanas resume` goes on.
+    """
+    from deltanas_mcp.settings import load_run_config
+    from deltanas_mcp.wiring import begin_search, create_store, open_store
+
+    settings = load_run_config(config)
+    if not store.exists():
+        typer.echo(f"Made the store {store} with {create_store(store)} baselines.")
+    run_name = name or config.stem
+    with open_store(store) as opened:
+        if run_name in opened.runs():
+            run_name = _decide(run_name, opened.runs(), if_exists, store)
+        if run_name not in opened.runs():
+            begin_search(opened, run_name, settings)
+    _drive(store, run_name)
+
+
+def resume(
+    name: Annotated[
+        str | None, typer.Argument(help="Name of the run; the only one where left out.")
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Go on with a run that was interrupted or killed."""
+    from deltanas_mcp.wiring import open_store, searches
+    from deltanas_repo_store.errors import ConfigError
+
+    with open_store(store) as opened:
+        there = searches(opened)
+        if name is None:
+            if len(there) != 1:
+                raise ConfigError(f"say which run to resume: {', '.join(there) or 'there is none'}")
+            name = there[0]
+    _drive(store, name)
+
+
+def _decide(run_name: str, there: tuple[str, ...], choice: IfExists, store: Path) -> str:
+    """Return the name to go on with; never one that overwrites anything."""
+    from deltanas_repo_store.errors import ConfigError
+
+    names = (f"{run_name}-{number}" for number in range(2, len(there) + 3))
+    fresh = next(each for each in names if each not in there)
+    if choice is IfExists.ASK:
+        if sys.stdin.isatty():
+            question = f"The store has a run {run_name!r}. Resume it, or begin {fresh!r}?"
+            answer = typer.prompt(question + " [resume/new]", default="resume")
+            choice = IfExists.NEW if answer.strip().lower().startswith("n") else IfExists.RESUME
+        else:
+            choice = IfExists.REFUSE
+    if choice is IfExists.REFUSE:
+        raise ConfigError(
+            f"{store} has a run {run_name!r} already. `--if-exists resume` goes on with it (or "
+            f"`deltanas resume {run_name} --store {shlex.quote(str(store))}`), `--if-exists new` "
+            f"begins {fresh!r} beside it"
+        )
+    return run_name if choice is IfExists.RESUME else fresh
+
+
+def _drive(store: Path, run_name: str) -> None:
+    from deltanas_agent.leaderboard import leaderboard
+    from deltanas_agent.loop import Loop
+    from deltanas_mcp.cli.progress import run_view
+    from deltanas_mcp.cli.tables import console, next_steps, print_leaderboard, print_summary
+    from deltanas_mcp.wiring import open_workbench, proposer, search_config
+
+    with open_workbench(store) as bench:
+        config = search_config(bench.store, run_name)
+        evaluator = bench.evaluator(config.measurement, threshold=config.novelty_threshold)
+        writer = proposer(config.proposer)
+        with _resumable(store, run_name), run_view() as view:
+            finished = Loop(run_name, config, bench.store, evaluator, writer, view).drive()
+        console.print()
+        dataset = config.measurement.dataset
+        print_leaderboard(leaderboard(bench.store, dataset=dataset, run=run_name), limit=10)
+        print_summary(finished.ledger)
+        if finished.reason:
+            console.print(f"Stopped before its last cycle: {finished.reason}.")
+        candidates = bench.store.candidates(run_name)
+        console.print(next_steps(store, run_name, candidates), soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _resumable(store: Path, run_name: str) -> Generator[None]:
+    """End cleanly on Ctrl-C and on SIGTERM, and say how to go on."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\nInterrupted; everything finished is in the store. Go on with:\n"
+            f"  deltanas resume {run_name} --store {shlex.quote(str(store))}",
+            err=True,
+        )
+        raise typer.Exit(code=INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

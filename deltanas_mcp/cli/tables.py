@@ -1,0 +1,92 @@
+"""What the command line prints: leaderboards, outcomes and the lineage, as plain text or tables."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from deltanas_agent.leaderboard import Standing
+from deltanas_agent.ledger import Ledger
+from deltanas_repo_store.entries import KeptEntry, RejectedEntry
+from deltanas_repo_store.records import Kept, Outcome
+
+console = Console(highlight=False)
+
+
+def print_leaderboard(standings: Sequence[Standing], *, limit: int) -> None:
+    """Print the best standings of each data set; says so where there is none."""
+    if not standings:
+        console.print("Nothing is measured yet: `deltanas train NAME` or `deltanas run CONFIG`.")
+    for task in dict.fromkeys((row.dataset, row.epochs) for row in standings):
+        rows = [row for row in standings if (row.dataset, row.epochs) == task]
+        _print_task(rows, limit)
+
+
+def _print_task(rows: Sequence[Standing], limit: int) -> None:
+    epochs = f"{rows[0].epochs} epoch" + ("s" if rows[0].epochs > 1 else "")
+    table = Table(
+        title=f"{rows[0].dataset} · {epochs} · search split", title_justify="left", expand=True
+    )
+    table.add_column("#", justify="right")
+    table.add_column("accuracy", justify="right", no_wrap=True)
+    table.add_column("gain", justify="right", no_wrap=True)
+    table.add_column("params", justify="right", no_wrap=True)
+    table.add_column("architecture", no_wrap=True)
+    table.add_column("change", no_wrap=True, overflow="ellipsis", ratio=1)
+    for place, row in enumerate(rows[:limit], start=1):
+        table.add_row(
+            str(place),
+            f"{row.accuracy:.4f}" + (f" ×{row.num_seeds}" if row.num_seeds > 1 else ""),
+            "" if row.gain is None else f"{row.gain:+.4f}",
+            f"{row.num_params:,}",
+            Text(row.name),
+            Text(row.change or "baseline"),
+        )
+    console.print(table)
+    if len(rows) > limit:
+        console.print(f"… and {len(rows) - limit} more (--limit)")
+
+
+def outcome_line(outcome: Outcome) -> Text:
+    """Return one line about an answer that has ended."""
+    name = f"{outcome.pending.key.name:<12} "
+    summary = outcome.pending.proposal.summary
+    if isinstance(outcome, Kept):
+        gain = outcome.evaluation.accuracy - outcome.parent_accuracy
+        style = "green" if gain > 0 else "default"
+        result = (f"{outcome.evaluation.accuracy:.4f} ({gain:+.4f})", style)
+    else:
+        result = (f"{outcome.rejection.stage}: {outcome.rejection.code}", "yellow")
+    return Text.assemble(name, result, f"  {summary}", no_wrap=True, overflow="ellipsis")
+
+
+def print_summary(ledger: Ledger) -> None:
+    """Print what a run has cost and brought, first answers apart from retries."""
+    console.print(
+        f"{ledger.answers} answers, {ledger.first_answers} of them first tries · "
+        f"{ledger.kept} trained and kept, {ledger.kept_first} at the first try · "
+        f"{ledger.improved} above their parent · {ledger.seconds:.0f} s"
+    )
+
+
+def next_steps(store: Path, run: str, candidates: Sequence[KeptEntry | RejectedEntry]) -> str:
+    """Return what a person may want to do after a run, as commands that work on it."""
+    where = shlex.quote(str(store))
+    kept = [entry for entry in candidates if isinstance(entry, KeptEntry)]
+    rejected = next((entry.name for entry in candidates if isinstance(entry, RejectedEntry)), None)
+    lines = [f"See the lineage:       git -C {where} log --graph --oneline --all"]
+    if kept:
+        best = max(kept, key=lambda entry: entry.accuracy)
+        lines.append(f"The best one's delta:  git -C {where} show delta/{best.name}")
+    if rejected is not None:
+        lines.append(f"Why one was rejected:  deltanas show {rejected} --store {where}")
+    lines += [
+        f"The whole table:       deltanas leaderboard --store {where}",
+        f"Your own edit:         deltanas propose plain-cnn --store {where} > my.diff",
+        f"                       deltanas apply plain-cnn my.diff --store {where}",
+        f"An assistant's:        deltanas-mcp --store {where}   (an MCP server; see the README)",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,86 @@
+"""One architecture or candidate in words, for people at a terminal."""
+
+from deltanas_repo_store.entries import BaselineEntry
+from deltanas_repo_store.records import ArchitectureId, Evaluation, Kept, Outcome, Pending
+from deltanas_repo_store.store import Store
+
+
+def describe(store: Store, name: str, *, with_source: bool = True) -> str:
+    """Return what the store knows about ``name``: an id, a baseline, or ``RUN/c01-003``.
+
+    A baseline's source comes last, unless it is left out.
+
+    Raises:
+        UnknownArchitecture: the store knows nothing of that name.
+    """
+    if (pending := store.find_pending(name)) is not None:
+        return _describe_pending(pending)
+    architecture_id = store.resolve(name)
+    entry = next((each for each in store.entries() if each.id == architecture_id), None)
+    if entry is None or isinstance(entry, BaselineEntry):
+        name = entry.name if entry else ""
+        return _describe_baseline(store, architecture_id, name, with_source=with_source)
+    return _describe_outcome(architecture_id, store.outcome(entry.key))
+
+
+def _describe_pending(pending: Pending) -> str:
+    key = pending.key
+    return "\n".join(
+        [
+            f"candidate {key.run}/{key.name}: pending",
+            f"parent    {pending.parent}",
+            f"proposer  {pending.proposal.proposer}",
+            "",
+            pending.proposal.answer,
+        ]
+    )
+
+
+def _describe_baseline(
+    store: Store, architecture_id: ArchitectureId, name: str, *, with_source: bool
+) -> str:
+    architecture = store.get(architecture_id)
+    lines = [f"baseline  {name}", f"id        {architecture_id}"]
+    lines += [f"{key:<9} {value}" for key, value in architecture.hparams.items()]
+    lines += [_describe_evaluation(each) for each in store.evaluations(architecture_id)]
+    source = ["", architecture.source.rstrip("\n")] if with_source else []
+    return "\n".join([*lines, *source])
+
+
+def _describe_evaluation(evaluation: Evaluation) -> str:
+    return (
+        f"measured  {evaluation.dataset} {evaluation.split} split · "
+        f"{evaluation.epochs} epoch(s) · seed {evaluation.seed} · "
+        f"accuracy {evaluation.accuracy:.4f} · loss {evaluation.loss:.4f} · "
+        f"{evaluation.num_params:,} params · {evaluation.seconds:.1f} s · "
+        f"isolation {evaluation.isolation}"
+    )
+
+
+def _describe_outcome(architecture_id: ArchitectureId, outcome: Outcome) -> str:
+    pending = outcome.pending
+    lines = [
+        f"candidate {pending.key.run}/{pending.key.name}",
+        f"id        {architecture_id}",
+        f"parent    {pending.parent}",
+        f"proposer  {pending.proposal.proposer} (seed {pending.proposal.seed})",
+        f"summary   {pending.proposal.summary}",
+        f"seconds   {outcome.seconds:.2f}",
+    ]
+    if outcome.relaxations:
+        lines.append(f"relaxed   {', '.join(outcome.relaxations)}")
+    if outcome.novelty is not None:
+        nearest = outcome.novelty.nearest or "nothing"
+        lines.append(f"nearest   {nearest} at similarity {outcome.novelty.similarity:.3f}")
+    if isinstance(outcome, Kept):
+        gain = outcome.evaluation.accuracy - outcome.parent_accuracy
+        lines.append(f"status    kept, {gain:+.4f} against its parent")
+        lines.append(_describe_evaluation(outcome.evaluation))
+    else:
+        reason = outcome.rejection
+        lines.append(f"status    rejected by the {reason.stage} gate ({reason.code})")
+        lines.append(f"reason    {reason.message}")
+    parts = ["\n".join(lines), outcome.delta or pending.proposal.answer]
+    if outcome.output:
+        parts.append(f"It printed:\n{outcome.output}")
+    return "\n\n".join(part.rstrip("\n") for part in parts)

@@ -1,0 +1,83 @@
+"""Settings: run configurations from TOML files, and the places that the environment names."""
+
+import os
+import tomllib
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from deltanas_agent.config import Measurement, RunConfig
+from deltanas_repo_store.errors import ConfigError
+
+
+def load_run_config(path: Path) -> RunConfig:
+    """Read a run configuration.
+
+    Raises:
+        ConfigError: the file is not there, is not TOML, or a key is unknown or has a bad value.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"the configuration {path} is not UTF-8 text") from error
+    try:
+        return parse_run_config(tomllib.loads(text), where=str(path))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"the configuration {path} is not TOML: {error}") from error
+
+
+def parse_run_config(values: object, *, where: str) -> RunConfig:
+    """Check a run configuration; every bad key is named.
+
+    Raises:
+        ConfigError: a key is unknown or has a bad value.
+    """
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_faults(error)}") from error
+
+
+def parse_measurement(**values: str | int) -> Measurement:
+    """Check the conditions of a single measurement.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+    try:
+        return Measurement.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"cannot measure so: {_faults(error)}") from error
+
+
+def _faults(error: ValidationError) -> str:
+    return "; ".join(_fault(each["loc"], each["type"], each["msg"]) for each in error.errors())
+
+
+def _fault(location: tuple[int | str, ...], kind: str, message: str) -> str:
+    key = ".".join(str(part) for part in location)
+    if kind == "extra_forbidden":
+        return f"unknown key {key!r}; known here: {', '.join(_known_keys(location))}"
+    return f"key {key!r}: {message}"
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    known = RunConfig.model_fields
+    for part in location[:-1]:
+        known = getattr(known[str(part)].annotation, "model_fields", {})
+    return sorted(known)
+
+
+def cache_folder() -> Path:
+    """Return where prepared data sets are kept: ``$DELTANAS_CACHE`` or the user's cache."""
+    if own := os.environ.get("DELTANAS_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "deltanas"
+
+
+def data_source() -> Path | None:
+    """Return the folder with the user's own torchvision data, ``$DELTANAS_DATA``, if named."""
+    own = os.environ.get("DELTANAS_DATA")
+    return Path(own) if own else None

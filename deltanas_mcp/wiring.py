@@ -1,0 +1,122 @@
+"""Wiring: the one place where stores, sandboxes, data sets and proposers are put together."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from deltanas_agent.config import Measurement, RunConfig
+from deltanas_agent.evaluator import Evaluator
+from deltanas_agent.submit import KIND
+from deltanas_mcp.settings import cache_folder, data_source, parse_run_config
+from deltanas_repo_store.baselines import baselines
+from deltanas_repo_store.errors import ConfigError
+from deltanas_repo_store.git_repository import GitRepository, create_repository
+from deltanas_repo_store.store import Store
+from deltanas_tools.datasets import prepare
+from deltanas_tools.novelty_check import THRESHOLD, NoveltyIndex
+from deltanas_tools.propose_delta.mutation import MutationProposer
+from deltanas_tools.propose_delta.port import Proposer
+from deltanas_tools.sandbox import Sandbox
+
+SEARCH = "search"
+"""Kind of a run that a loop drives, in its configuration."""
+
+
+@contextmanager
+def open_store(path: Path) -> Generator[Store]:
+    """Open the store at ``path`` while the block runs."""
+    store = Store(GitRepository(path))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def create_store(path: Path, *, with_baselines: bool = True) -> int:
+    """Make a store and return how many baselines it has."""
+    create_repository(path)
+    if not with_baselines:
+        return 0
+    with open_store(path) as store:
+        return len(import_baselines(store))
+
+
+def import_baselines(store: Store) -> tuple[str, ...]:
+    """Import the baselines that come with DeltaNAS; those that are there stay as they are."""
+    shipped = baselines()
+    for name, architecture in shipped.items():
+        store.import_baseline(name, architecture)
+    return tuple(shipped)
+
+
+@dataclass
+class Workbench:
+    """A store, and what is needed to work on it. Nothing heavy is started before it is used."""
+
+    store: Store
+    sandbox: Sandbox
+    _novelty: dict[float, NoveltyIndex] = field(default_factory=dict)
+    _evaluators: dict[str, Evaluator] = field(default_factory=dict)
+
+    def evaluator(
+        self, measurement: Measurement, *, threshold: float = THRESHOLD, download: bool = False
+    ) -> Evaluator:
+        """Return the evaluator for these conditions; the data set is prepared if it is not."""
+        key = f"{threshold} {measurement.model_dump_json()}"
+        if key not in self._evaluators:
+            dataset = prepare(
+                measurement.dataset,
+                cache=cache_folder(),
+                source=data_source(),
+                download=download,
+            )
+            self._evaluators[key] = Evaluator(
+                self.store, self.sandbox, dataset, self.novelty_index(threshold), measurement
+            )
+        return self._evaluators[key]
+
+    def novelty_index(self, threshold: float = THRESHOLD) -> NoveltyIndex:
+        """Return the index of the store; its signatures are computed once."""
+        return self._novelty.setdefault(threshold, NoveltyIndex(self.store, threshold))
+
+
+@contextmanager
+def open_workbench(path: Path) -> Generator[Workbench]:
+    """Open the store at ``path`` to work on it; ends every process that was started."""
+    with open_store(path) as store, Sandbox() as sandbox:
+        yield Workbench(store, sandbox)
+
+
+def proposer(name: str) -> Proposer:
+    """Return the proposer that a configuration names."""
+    if name == "mutation":
+        return MutationProposer()
+    raise ConfigError(f"there is no proposer {name!r}; this version has: mutation")
+
+
+def begin_search(store: Store, run: str, config: RunConfig) -> None:
+    """Take the name ``run`` for a search, and keep all that decides its course."""
+    packages = ("deltanas-mcp", "torch", "torchvision", "numpy")
+    versions = {package: version(package) for package in packages}
+    store.begin_run(
+        run, {"kind": SEARCH, "config": config.model_dump(mode="json"), "versions": versions}
+    )
+
+
+def search_config(store: Store, run: str) -> RunConfig:
+    """Return the configuration of a search that was begun.
+
+    Raises:
+        ConfigError: the store has no such run, or it is no search.
+    """
+    kept = store.run_config(run)
+    if kept.get("kind") == KIND:
+        raise ConfigError(f"{run!r} holds candidates from outside a search; nothing to resume")
+    return parse_run_config(kept.get("config"), where=f"the run {run} of the store")
+
+
+def searches(store: Store) -> tuple[str, ...]:
+    """Return the names of the runs that can be resumed."""
+    return tuple(run for run in store.runs() if store.run_config(run).get("kind") == SEARCH)

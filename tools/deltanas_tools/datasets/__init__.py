@@ -1,0 +1,6 @@
+"""datasets: image data sets as arrays of bytes, split into train, search and test once for all."""
+
+from deltanas_tools.datasets.dataset import Dataset
+from deltanas_tools.datasets.prepare import Availability, availability, names, prepare
+
+__all__ = ["Availability", "Dataset", "availability", "names", "prepare"]

@@ -1,0 +1,277 @@
+"""The parent's side of the sandbox: starts the fork server, sends requests, reads the answers.
+
+What is *not* protected against yet, because a child runs as the same user in the same namespaces:
+reading that user's files (labels of a data set's folder too), the network, signals to and
+debugging of that user's processes (the fork server and the parent among them), filling disks or
+the process table, and, should the server be killed, grandchildren of the child.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import IO, Self
+
+from deltanas_repo_store.errors import SandboxError
+
+from deltanas_tools.sandbox.messages import (
+    MAX_MESSAGE_CHARS,
+    Completed,
+    Entry,
+    Failed,
+    Limits,
+    Watched,
+    clean_text,
+    encode_frame,
+    read_frame,
+    shortened,
+    split_reply,
+)
+from deltanas_tools.sandbox.scratch import remove_tree
+
+START_SECONDS = 180.0
+"""Longest that importing torch may take; 14 s were seen on a machine under load."""
+ANSWER_GRACE_SECONDS = 60.0
+"""How much longer than the child's own limit the server may take before it counts as lost."""
+STOP_SECONDS = 5.0
+PASSED_ON = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
+"""The only variables that go through: which GPUs to use, and where the driver's library lies."""
+
+
+class _ServerLost(Exception):
+    """The fork server died or fell silent in the middle of a request."""
+
+
+@dataclass
+class _Server:
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+    errors: IO[bytes]
+    """Holds what the server printed; unnamed, gone when closed."""
+    scratch: Path
+
+    def stop(self) -> None:
+        """End the server and its child. Closing the socket is the request to do so."""
+        self.control.close()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.errors.close()
+        remove_tree(self.scratch)
+
+    def error_tail(self) -> str:
+        self.errors.seek(max(0, self.errors.seek(0, os.SEEK_END) - 2000))
+        return clean_text(self.errors.read().decode(errors="replace")).strip()
+
+
+class Sandbox:
+    """Runs model-written code in forks of a warm server, one at a time.
+
+    The server starts with the first request (about 4 CPU seconds) and stays until `close`. An
+    exception in the middle of `run`, `KeyboardInterrupt` too, ends child and server at once; the
+    next request starts a new server. Threads wait for each other.
+    """
+
+    def __init__(self) -> None:
+        self._server: _Server | None = None
+        self._lock = Lock()
+
+    @property
+    def isolation(self) -> str:
+        """What stands between a candidate and the host; recorded with each measurement."""
+        return "process"
+
+    def __enter__(self) -> Self:
+        """Return the sandbox; nothing is started yet."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the sandbox."""
+        self.close()
+
+    def close(self) -> None:
+        """End the server, if there is one. Leaves no process and no folder behind."""
+        with self._lock:
+            self._drop()
+
+    def run(
+        self, entry: Entry, payload: Mapping[str, object], *, limits: Limits
+    ) -> Completed | Failed:
+        """Run ``entry`` on ``payload`` in a fresh child.
+
+        ``payload`` is JSON and holds the candidate's source. A server that is lost is replaced
+        once; a candidate that is there when it is lost again is to blame for it.
+
+        Raises:
+            SandboxError: the server cannot be started.
+        """
+        request = {"entry": entry, "payload": dict(payload), "limits": limits.model_dump()}
+        frame = encode_frame(request)
+        with self._lock:
+            for _ in range(2):
+                try:
+                    return self._ask(frame, limits)
+                except _ServerLost:
+                    self._drop()
+                except BaseException:
+                    self._drop()
+                    raise
+        message = "the sandbox's fork server was lost twice while this candidate ran"
+        return Failed("crash", message, 0.0, 0.0, 0, "")
+
+    def _ask(self, frame: bytes, limits: Limits) -> Completed | Failed:
+        if self._server is None:
+            self._server = _start()
+        control = self._server.control
+        control.settimeout(limits.wall_seconds + ANSWER_GRACE_SECONDS)
+        try:
+            control.sendall(frame)
+            header, blob = read_frame(control)
+        except (EOFError, OSError) as error:
+            raise _ServerLost from error
+        watched = Watched.model_validate(header)
+        return _judge(watched, blob[: watched.output_size], blob[watched.output_size :], limits)
+
+    def _drop(self) -> None:
+        if self._server is not None:
+            server, self._server = self._server, None
+            server.stop()
+
+
+def _start() -> _Server:
+    """Start a fork server and wait until it is warm.
+
+    Raises:
+        SandboxError: it does not come up.
+    """
+    if sys.platform != "linux":
+        raise SandboxError(f"the sandbox needs Linux, found {sys.platform}")
+    scratch = Path(tempfile.mkdtemp(prefix="deltanas-sandbox-"))
+    errors = tempfile.TemporaryFile()
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            process = subprocess.Popen(
+                # As -I, which would also ignore PYTHONHASHSEED: the environment is ours anyway.
+                [
+                    sys.executable,
+                    "-sPB",
+                    "-m",
+                    "deltanas_tools.sandbox.server",
+                    str(theirs.fileno()),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                cwd=scratch,
+                env=_environment(scratch),
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,  # Ctrl-C in the terminal is for the parent alone
+            )
+    except BaseException:
+        ours.close()
+        errors.close()
+        remove_tree(scratch)
+        raise
+    server = _Server(process, ours, errors, scratch)
+    try:
+        ours.settimeout(START_SECONDS)
+        read_frame(ours)
+    except (EOFError, OSError) as error:
+        message = _why_not_started(server, error)
+        process.kill()
+        server.stop()
+        raise SandboxError(message) from error
+    except BaseException:
+        process.kill()
+        server.stop()
+        raise
+    return server
+
+
+def _environment(scratch: Path) -> dict[str, str]:
+    """Return all that the server and its children know of the parent's environment."""
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "OMP_NUM_THREADS": "1",  # a pool of threads in the server would hang its forks
+        "MALLOC_ARENA_MAX": "2",  # each arena of a thread counts as address space
+        "PYTHONHASHSEED": "0",  # the order of sets is part of what a seed promises
+        **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+    }
+
+
+def _why_not_started(server: _Server, error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        how = f"was not ready after {START_SECONDS:.0f} s"
+    else:
+        with suppress(subprocess.TimeoutExpired):
+            server.process.wait(STOP_SECONDS)
+        how = f"ended while starting, with exit code {server.process.returncode}"
+    return (
+        f"the sandbox's fork server {how}; check that "
+        f"`{sys.executable} -P -c 'import torch, torchvision, deltanas_tools'` works. "
+        f"It printed: {server.error_tail() or 'nothing'}"
+    )
+
+
+def _judge(watched: Watched, output: bytes, reply: bytes, limits: Limits) -> Completed | Failed:
+    """Turn what the server saw into a result or a failure."""
+    printed = clean_text(output.decode(errors="replace"))
+    usage = (watched.seconds, watched.cpu_seconds, watched.peak_memory_bytes)
+
+    def failed(code: str, message: str) -> Failed:
+        return Failed(code, shortened(clean_text(message), MAX_MESSAGE_CHARS), *usage, printed)
+
+    match watched.ended:
+        case "timeout":
+            return failed("timeout", f"not finished after {limits.wall_seconds:g} s of wall time")
+        case "flood":
+            return failed("flood", f"printed more than {limits.flood_bytes} bytes")
+        case "oversized":
+            expected = f"expected a result of at most {limits.result_bytes} bytes"
+            return failed("bad-result", f"{expected}, found a larger one announced")
+        case "exited":
+            return failed(*_exit(watched.exit_code))
+    try:
+        header, blob = split_reply(reply)
+    except ValueError as error:
+        return failed("bad-result", f"the result cannot be read: {error}")
+    match header:
+        case {"result": dict(payload), **rest} if not rest:
+            return Completed(payload, blob, *usage, printed)
+        case {"failed": {"code": str(code), "message": str(message)}, **rest} if not rest:
+            return failed(code, message)
+    return failed("bad-result", "the result has another form than the sandbox's own code gives it")
+
+
+def _exit(exit_code: int) -> tuple[str, str]:
+    """Name the code and the message of a child that ended before it had a complete result."""
+    if exit_code >= 0:
+        return "crash", f"the process ended itself with exit code {exit_code}, without a result"
+    try:
+        name = signal.Signals(-exit_code).name
+    except ValueError:
+        name = f"signal {-exit_code}"
+    if name == "SIGKILL":
+        return "out-of-memory", "killed by SIGKILL, as the kernel does when memory runs out"
+    if name == "SIGXCPU":
+        return "timeout", "used more CPU time than the limit on wall time allows"
+    return "crash", f"the process was killed by {name}"

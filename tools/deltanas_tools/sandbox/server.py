@@ -1,0 +1,256 @@
+"""The fork server: imports torch once, then forks a child per request and watches it.
+
+Run as ``python -m deltanas_tools.sandbox.server FD`` by `host.Sandbox`. One thread, one child at a
+time. It never runs a parallel operation and never asks CUDA anything: both break its children.
+The end of the control socket, however it comes, ends the child and the server.
+"""
+
+import ctypes
+import gc
+import importlib
+import math
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Literal
+
+from deltanas_tools.sandbox.child import EntryFunction, run_child
+from deltanas_tools.sandbox.messages import (
+    MAX_REPLY_HEADER_BYTES,
+    PREFIX,
+    Limits,
+    Watched,
+    encode_frame,
+    read_frame,
+)
+from deltanas_tools.sandbox.scratch import remove_tree
+
+ENTRIES = {
+    "build": "deltanas_tools.checks.inside:build",
+    "train": "deltanas_tools.train_one_epoch.inside:train",
+}
+WARM_MODULES = ("torch", "torch._dynamo", "torch.utils._python_dispatch", "torchvision")
+"""Imported before the first fork. An optimiser's first step would import torch._dynamo: 1 CPU s."""
+PR_SET_CHILD_SUBREAPER = 36
+CHUNK = 2**16
+
+Ended = Literal["done", "exited", "timeout", "flood", "oversized"]
+
+
+class ParentGone(Exception):
+    """The control socket ended, or brought something in the middle of a request."""
+
+
+@dataclass
+class Child:
+    """A running child and what it has written so far."""
+
+    pid: int
+    result_fd: int
+    output_fd: int
+    folder: Path
+    limits: Limits
+    started: float = field(default_factory=time.monotonic)
+    result: bytearray = field(default_factory=bytearray)
+    tail: bytearray = field(default_factory=bytearray)
+    printed_bytes: int = 0
+
+    def take(self, fd: int) -> bool:
+        """Read what is there now; False at the end of the pipe or with nothing to read."""
+        try:
+            chunk = os.read(fd, CHUNK)
+        except BlockingIOError:
+            return False
+        if fd == self.result_fd:
+            self.result += chunk
+        else:
+            self.printed_bytes += len(chunk)
+            self.tail += chunk
+            # Cut only now and then: each cut moves the tail.
+            if len(self.tail) > 2 * self.limits.output_bytes + CHUNK:
+                del self.tail[: len(self.tail) - self.limits.output_bytes]
+        return bool(chunk)
+
+    def ended(self) -> Ended | None:
+        """Judge by what was written; None while it may go on."""
+        if self.printed_bytes > self.limits.flood_bytes:
+            return "flood"
+        if len(self.result) < PREFIX.size:
+            return None
+        header_size, blob_size = PREFIX.unpack(self.result[: PREFIX.size])
+        if header_size > MAX_REPLY_HEADER_BYTES or blob_size > self.limits.result_bytes:
+            return "oversized"
+        return "done" if len(self.result) >= PREFIX.size + header_size + blob_size else None
+
+    def drain(self) -> None:
+        """Read what is left in the pipes, as far as the limits go."""
+        for fd in (self.result_fd, self.output_fd):
+            while self.ended() in (None, "done") and self.take(fd):
+                if fd == self.result_fd and self.ended() == "done":
+                    break
+
+
+def main() -> None:
+    """Serve the socket whose number is the only argument until its other end closes."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    scratch = Path.cwd()
+    try:
+        for module in WARM_MODULES:
+            importlib.import_module(module)
+        entries = {name: _load_entry(path) for name, path in ENTRIES.items()}
+        _become_subreaper()
+        alarm_fd = _signal_child_ends()
+        gc.collect()
+        gc.freeze()  # the collector would otherwise touch, and so copy, every shared page
+        with suppress(EOFError, ConnectionError, ParentGone):
+            control.sendall(encode_frame({"ready": True}))
+            while True:
+                _serve_one(control, entries, scratch, alarm_fd)
+    finally:
+        remove_tree(scratch)
+
+
+def _load_entry(path: str) -> EntryFunction:
+    module, _, name = path.partition(":")
+    function: EntryFunction = getattr(importlib.import_module(module), name)
+    return function
+
+
+def _become_subreaper() -> None:
+    """Let orphans of a child, its daemons too, become ours: only so can they be found and ended."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _signal_child_ends() -> int:
+    """Return a descriptor that becomes readable when a child ends."""
+    readable, writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    return readable
+
+
+def _serve_one(
+    control: socket.socket, entries: dict[str, EntryFunction], scratch: Path, alarm_fd: int
+) -> None:
+    request, _ = read_frame(control)
+    limits = Limits.model_validate(request["limits"])
+    payload = request["payload"]
+    assert isinstance(payload, dict)
+    child = _fork(entries[str(request["entry"])], payload, limits, scratch)
+    try:
+        ended = _watch(control, child, alarm_fd)
+    finally:
+        seconds = time.monotonic() - child.started
+        exit_code, cpu_seconds, peak_memory_bytes = _end(child)
+    output = bytes(child.tail[max(0, len(child.tail) - limits.output_bytes) :])
+    watched = Watched(
+        ended=ended,
+        exit_code=exit_code,
+        seconds=seconds,
+        cpu_seconds=cpu_seconds,
+        peak_memory_bytes=peak_memory_bytes,
+        output_size=len(output),
+    )
+    control.sendall(encode_frame(watched.model_dump(), output + bytes(child.result)))
+
+
+def _fork(entry: EntryFunction, payload: dict[str, object], limits: Limits, scratch: Path) -> Child:
+    folder = Path(mkdtemp(dir=scratch))
+    result_fd, child_result_fd = os.pipe()
+    output_fd, child_output_fd = os.pipe()
+    server_pid = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        run_child(
+            entry,
+            payload,
+            limits=limits,
+            server_pid=server_pid,
+            result_fd=child_result_fd,
+            output_fd=child_output_fd,
+            folder=folder,
+        )
+    os.close(child_result_fd)
+    os.close(child_output_fd)
+    os.set_blocking(result_fd, False)
+    os.set_blocking(output_fd, False)
+    return Child(pid, result_fd, output_fd, folder, limits)
+
+
+def _watch(control: socket.socket, child: Child, alarm_fd: int) -> Ended:
+    """Read what the child writes until it has ended or has to end.
+
+    Raises:
+        ParentGone: nobody waits for the result any more.
+    """
+    poller = select.poll()
+    for fd in (control.fileno(), alarm_fd, child.result_fd, child.output_fd):
+        poller.register(fd, select.POLLIN)
+    deadline = child.started + child.limits.wall_seconds
+    while (left := deadline - time.monotonic()) > 0:
+        for fd, _ in poller.poll(math.ceil(min(left, 3600) * 1000)):
+            if fd == control.fileno():
+                raise ParentGone
+            if fd == alarm_fd:
+                os.read(alarm_fd, CHUNK)
+            elif not child.take(fd):
+                poller.unregister(fd)  # its end: the candidate closed it
+        ended = child.ended()
+        if ended is None and _has_exited(child.pid):
+            child.drain()
+            ended = child.ended() or "exited"
+        if ended == "done":
+            child.drain()
+        if ended is not None:
+            return ended
+    return "timeout"
+
+
+def _has_exited(pid: int) -> bool:
+    # WNOWAIT leaves the zombie: until it is reaped, its number cannot become somebody else's.
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _end(child: Child) -> tuple[int, float, int]:
+    """End the child with all its descendants; return exit code, CPU seconds and peak memory."""
+    # The group does not exist yet where the child was stopped before its setsid.
+    for kill in (os.killpg, os.kill):
+        with suppress(ProcessLookupError):
+            kill(child.pid, signal.SIGKILL)
+    _, status, usage = os.wait4(child.pid, 0)
+    cpu_seconds = usage.ru_utime + usage.ru_stime + _end_orphans()
+    os.close(child.result_fd)
+    os.close(child.output_fd)
+    remove_tree(child.folder)
+    return os.waitstatus_to_exitcode(status), cpu_seconds, usage.ru_maxrss * 1024
+
+
+def _end_orphans() -> float:
+    """End whatever the child left behind, round by round, and return the CPU seconds of it.
+
+    The rounds are limited: without a limit on processes a fork bomb can outrun any killer.
+    """
+    cpu_seconds = 0.0
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    for _ in range(1000):
+        # The file is missing in kernels built without CONFIG_PROC_CHILDREN.
+        pids = children.read_text().split() if children.exists() else []
+        if not pids:
+            break
+        for pid in map(int, pids):
+            os.kill(pid, signal.SIGKILL)
+            _, _, usage = os.wait4(pid, 0)
+            cpu_seconds += usage.ru_utime + usage.ru_stime
+    return cpu_seconds
+
+
+if __name__ == "__main__":
+    main()
