@@ -2,7 +2,7 @@
 
 from deltanas_repo_store.baselines import baselines
 
-FROZEN_PART = '''
+FROZEN_PART = """
     def train_setup(self, prm):
         self.to(self.device)
         self.criteria = (nn.CrossEntropyLoss().to(self.device),)
@@ -17,7 +17,7 @@ FROZEN_PART = '''
             loss.backward()
             nn.utils.clip_grad_norm_(self.parameters(), 3)
             self.optimizer.step()
-'''
+"""
 
 LITERAL_WIDTHS = (
     """import torch

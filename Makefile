@@ -1,0 +1,46 @@
+# The commands of the project. PYTHON and VENV may be given: `make test PYTHON=python3.12`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STORE ?= quickstart-store
+# What `make quickstart` does where the store has its run already: ask, resume or new.
+AGAIN ?= ask
+
+.PHONY: quickstart test test-all lint format bench clean
+
+quickstart: $(VENV)/.installed
+	$(BIN)/deltanas run configs/quickstart.toml --store $(STORE) --if-exists $(AGAIN)
+
+test: lint
+	$(BIN)/pytest
+
+test-all: lint
+	$(BIN)/pytest -m ""
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-dev
+	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# An environment that is there already keeps what it has: its torch, too, if the range allows it.
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "DeltaNAS needs Python 3.11 or newer; found " + sys.version.split()[0] + ". Say which: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/.installed
