@@ -1,0 +1,274 @@
+"""The loop: what becomes of a candidate, and that every session goes on where the last ended."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from deltanas_agent.config import Budget, Measurement, RunConfig, Selection
+from deltanas_agent.evaluator import Evaluator
+from deltanas_agent.loop import AnswerEnded, Event, Loop, SlotSkipped
+from deltanas_repo_store.baselines import baselines
+from deltanas_repo_store.entries import KeptEntry, RejectedEntry
+from deltanas_repo_store.errors import ConfigError, ProposerError, StoreBusy
+from deltanas_repo_store.records import Architecture, Kept, Proposal, Rejected
+from deltanas_repo_store.repository import MemoryRepository
+from deltanas_repo_store.store import Store
+from deltanas_tools.brief import Brief
+from deltanas_tools.datasets import Dataset
+from deltanas_tools.delta import render_delta
+from deltanas_tools.novelty_check import NoveltyIndex
+from deltanas_tools.propose_delta.mutation import MutationProposer
+from deltanas_tools.propose_delta.port import Proposer
+from deltanas_tools.sandbox import Sandbox
+
+WIDE = baselines()["wide-net"]
+MEASUREMENT = Measurement(check_seconds=60, train_seconds=60)
+ONE = RunConfig(cycles=1, candidates=1, attempts=3, measurement=MEASUREMENT)
+
+Edit = Callable[[str], str]
+
+
+def dead_code(source: str) -> str:
+    return source + "\nUNUSED = 1\n"
+
+
+def crashing(source: str) -> str:
+    return source.replace("super().__init__()", "super().__init__()\n        self.x = 1 / 0", 1)
+
+
+def nudged(source: str) -> str:
+    """Computes something else, in almost the same words."""
+    return source.replace("return self.head(", "return 2.0 * self.head(")
+
+
+def novel(source: str) -> str:
+    """Computes something else in enough new words for the novelty check."""
+    lines = "".join(f"        x = x * {n}.0 / {n}.0\n" for n in range(2, 20))
+    return source.replace("    def forward(self, x):\n", f"    def forward(self, x):\n{lines}", 1)
+
+
+def exploding(source: str) -> str:
+    """Well-behaved for the first few batches."""
+    count = (
+        "self.batches = getattr(self, 'batches', 0) + 1\n"
+        "        x = x * (1.0 if self.batches < 5 else float('nan'))\n"
+    )
+    return novel(source).replace("x = x * 2.0 / 2.0\n", count, 1)
+
+
+class Scripted:
+    """A proposer whose answers are edits that the test hands it, one after the other."""
+
+    name = "scripted"
+
+    def __init__(self, *edits: Edit) -> None:
+        self._edits = list(edits)
+        self.briefs: list[Brief] = []
+
+    def propose(self, brief: Brief, *, seed: int) -> Proposal:
+        self.briefs.append(brief)
+        if not self._edits:
+            raise ProposerError("the script is at its end")
+        answer = render_delta(brief.parent.source, self._edits.pop(0)(brief.parent.source))
+        return Proposal(answer=answer, proposer=self.name, seed=seed)
+
+
+@pytest.fixture
+def store() -> Store:
+    store = Store(MemoryRepository())
+    store.import_baseline("wide-net", WIDE)
+    return store
+
+
+@pytest.fixture
+def evaluator(store: Store, sandbox: Sandbox, dataset: Dataset) -> Evaluator:
+    return Evaluator(store, sandbox, dataset, NoveltyIndex(store), MEASUREMENT)
+
+
+def loop(
+    evaluator: Evaluator,
+    proposer: Proposer,
+    config: RunConfig = ONE,
+    notify: Callable[[Event], None] = lambda event: None,
+) -> Loop:
+    return Loop("night", config, evaluator.store, evaluator, proposer, notify)
+
+
+def endings(store: Store) -> list[tuple[str, str]]:
+    return [
+        (entry.key.name, "kept" if isinstance(entry, KeptEntry) else f"{entry.stage}: {entry.code}")
+        for entry in sorted(store.candidates("night"), key=lambda entry: entry.key.name)
+    ]
+
+
+def test_a_good_candidate_is_kept_with_its_accuracy(store: Store, evaluator: Evaluator) -> None:
+    finished = loop(evaluator, Scripted(novel)).drive()
+    [entry] = store.candidates("night")
+    assert isinstance(entry, KeptEntry)
+    assert entry.accuracy > 0.3
+    outcome = store.outcome(entry.key)
+    assert isinstance(outcome, Kept)
+    assert outcome.evaluation.isolation == "process"
+    assert (finished.reason, finished.ledger.kept, finished.ledger.kept_first) == ("", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("edit", "ending"),
+    [
+        pytest.param(lambda source: "", "patch: unusable", id="an empty result"),
+        pytest.param(dead_code, "effective: ineffective", id="dead code"),
+        pytest.param(crashing, "build: construct", id="a crash in the constructor"),
+        pytest.param(
+            lambda source: source.replace("def learn", "def learned"),
+            "interface: interface",
+            id="no learn",
+        ),
+    ],
+)
+def test_a_bad_candidate_is_recorded_and_the_search_goes_on(
+    store: Store, evaluator: Evaluator, edit: Edit, ending: str
+) -> None:
+    config = ONE.model_copy(update={"attempts": 2})
+    loop(evaluator, Scripted(edit, novel), config).drive()
+    first, second = endings(store)
+    assert first[0] == "c01-001"
+    assert first[1].startswith(ending)
+    assert second == ("c01-001-try2", "kept")
+
+
+def test_a_near_duplicate_is_not_trained(store: Store, evaluator: Evaluator) -> None:
+    config = ONE.model_copy(update={"attempts": 1})
+    loop(evaluator, Scripted(nudged), config).drive()
+    [(_, ending)] = endings(store)
+    assert ending == "novelty: near-duplicate"
+
+
+def test_a_training_that_goes_to_nan_ends_its_slot(store: Store, evaluator: Evaluator) -> None:
+    loop(evaluator, Scripted(exploding)).drive()
+    [(name, ending)] = endings(store)
+    assert name == "c01-001"
+    assert "not-finite" in ending
+
+
+def test_a_refusal_goes_back_to_the_proposer(evaluator: Evaluator) -> None:
+    proposer = Scripted(dead_code, novel)
+    loop(evaluator, proposer).drive()
+    assert [[each.code for each in brief.refusals] for brief in proposer.briefs] == [
+        [],
+        ["ineffective"],
+    ]
+
+
+def test_a_slot_ends_after_its_last_attempt(store: Store, evaluator: Evaluator) -> None:
+    loop(evaluator, Scripted(*[dead_code] * 3)).drive()
+    assert [name for name, _ in endings(store)] == ["c01-001", "c01-001-try2", "c01-001-try3"]
+
+
+def test_a_broken_proposer_stops_the_run_and_costs_no_candidate(
+    store: Store, evaluator: Evaluator
+) -> None:
+    with pytest.raises(ProposerError):
+        loop(evaluator, Scripted()).drive()
+    assert store.candidates("night") == ()
+    loop(evaluator, Scripted(novel)).drive()
+    assert endings(store) == [("c01-001", "kept")]
+
+
+def test_the_answers_budget_stops_the_run_and_raising_it_resumes(
+    store: Store, evaluator: Evaluator
+) -> None:
+    tight = ONE.model_copy(update={"budget": Budget(answers=1)})
+    stopped = loop(evaluator, Scripted(dead_code), tight).drive()
+    assert "budget of 1 answers" in stopped.reason
+    loop(evaluator, Scripted(novel)).drive()
+    assert endings(store)[-1] == ("c01-001-try2", "kept")
+
+
+def test_a_finished_run_does_nothing_again(store: Store, evaluator: Evaluator) -> None:
+    loop(evaluator, Scripted(novel)).drive()
+    before = store.entries()
+    events: list[Event] = []
+    loop(evaluator, Scripted(), notify=events.append).drive()
+    assert store.entries() == before
+    assert [event for event in events if isinstance(event, SlotSkipped | AnswerEnded)] == [
+        SlotSkipped(cycle=1, index=1)
+    ]
+
+
+def test_an_interrupted_answer_is_taken_up_and_not_asked_again(
+    store: Store, evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluator, "evaluate", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            loop(evaluator, Scripted(novel)).drive()
+    assert len(store.pending("night")) == 1
+    loop(evaluator, Scripted()).drive()
+    assert endings(store) == [("c01-001", "kept")]
+
+
+def test_what_a_cycle_kept_may_be_a_parent_in_the_next(sandbox: Sandbox, dataset: Dataset) -> None:
+    store = Store(MemoryRepository())
+    blind = WIDE.source.replace("return self.head(", "return 0.0 * self.head(")
+    store.import_baseline("blind", Architecture(source=blind, hparams=WIDE.hparams))
+    evaluator = Evaluator(store, sandbox, dataset, NoveltyIndex(store), MEASUREMENT)
+    best = Selection(strategy="top-k", size=1)
+    config = RunConfig(cycles=2, candidates=1, attempts=1, measurement=MEASUREMENT, selection=best)
+    proposer = Scripted(lambda source: novel(source.replace("0.0 * ", "")), dead_code)
+    loop(evaluator, proposer, config).drive()
+    assert [brief.parent for brief in proposer.briefs] == [
+        store.get(store.resolve("blind")),
+        store.get(store.resolve("night/c01-001")),
+    ]
+
+
+def test_two_drivers_of_one_run_are_one_too_many(store: Store, evaluator: Evaluator) -> None:
+    with store.driving("night"), pytest.raises(StoreBusy):
+        loop(evaluator, Scripted()).drive()
+
+
+@pytest.mark.parametrize(
+    ("names", "architectures"),
+    [
+        pytest.param(("nosuch",), {}, id="an unknown baseline"),
+        pytest.param(("broken",), {"broken": "x = 1\n"}, id="none that builds"),
+    ],
+)
+def test_a_run_without_a_parent_is_refused(
+    store: Store, evaluator: Evaluator, names: Sequence[str], architectures: dict[str, str]
+) -> None:
+    for name, source in architectures.items():
+        store.import_baseline(name, Architecture(source=source, hparams={}))
+    config = ONE.model_copy(update={"baselines": tuple(names)})
+    with pytest.raises(ConfigError, match="baseline"):
+        loop(evaluator, Scripted(), config).drive()
+
+
+def test_the_same_seeds_give_the_same_search(sandbox: Sandbox, dataset: Dataset) -> None:
+    lineages = []
+    for _ in range(2):
+        store = Store(MemoryRepository())
+        store.import_baseline("wide-net", WIDE)
+        evaluator = Evaluator(store, sandbox, dataset, NoveltyIndex(store), MEASUREMENT)
+        config = RunConfig(cycles=2, candidates=2, measurement=MEASUREMENT)
+        loop(evaluator, MutationProposer(), config).drive()
+        lineages.append(
+            [
+                (entry.key, entry.accuracy if isinstance(entry, KeptEntry) else entry.code)
+                for entry in store.candidates("night")
+            ]
+        )
+    assert lineages[0] == lineages[1]
+
+
+def test_every_rejection_says_why(store: Store, evaluator: Evaluator) -> None:
+    config = RunConfig(cycles=1, candidates=3, attempts=2, measurement=MEASUREMENT)
+    loop(evaluator, MutationProposer(), config).drive()
+    for entry in store.candidates("night"):
+        if isinstance(entry, RejectedEntry):
+            outcome = store.outcome(entry.key)
+            assert isinstance(outcome, Rejected)
+            assert outcome.rejection.message
