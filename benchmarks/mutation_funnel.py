@@ -121,6 +121,13 @@ def _trace(net: torch.nn.Module, images: torch.Tensor) -> Trace:
     return tuple(recorder.operations)
 
 
+def fault_of(mutant: Check, parent: Check) -> str:
+    """Say what is wrong with a mutant; nothing where it runs and computes something else."""
+    if not mutant.fault and mutant.training == parent.training:
+        return "computes the same"
+    return mutant.fault[:150]
+
+
 def similarity(first: frozenset[str], second: frozenset[str]) -> float:
     """Return the exact Jaccard similarity of two sets of shingles."""
     return len(first & second) / len(first | second)
@@ -160,8 +167,8 @@ def measure_operators(
                 source = apply_changes(parent.source, edit.changes)
                 mutant = check(parent.model_copy(update={"source": source}))
                 funnels[operator.name].add(mutant, parent_check)
-                if mutant.fault:
-                    faults[f"{operator.name} | {name} | {edit.summary} | {mutant.fault[:150]}"] += 1
+                if fault := fault_of(mutant, parent_check):
+                    faults[f"{operator.name} | {name} | {edit.summary} | {fault}"] += 1
     return funnels
 
 
@@ -193,8 +200,8 @@ def measure_deltas(
             assert isinstance(applied, Applied), applied
             mutant = check(parent.model_copy(update={"source": applied.text}))
             deltas.funnel.add(mutant, parent_check)
-            if mutant.fault:
-                faults[f"delta {seed} | {name} | {proposal.summary} | {mutant.fault[:150]}"] += 1
+            if fault := fault_of(mutant, parent_check):
+                faults[f"delta {seed} | {name} | {proposal.summary} | {fault}"] += 1
             new = shingles(applied.text)
             deltas.similarities.append(similarity(own, new))
             deltas.novel += similarity(own, new) < NOVEL_BELOW
@@ -242,7 +249,7 @@ def delta_table(measured: Mapping[str, Deltas]) -> Table:
     for column in ("network", "deltas", *columns):
         table.add_column(column, justify="left" if column == "network" else "right")
     for name, deltas in (*measured.items(), ("all", total)):
-        tenths = statistics.quantiles(deltas.similarities, n=10)
+        tenths = statistics.quantiles(deltas.similarities, n=10, method="inclusive")
         table.add_row(
             name,
             str(deltas.funnel.tried),
@@ -274,7 +281,7 @@ def main() -> None:
     parser.add_argument("--edits", type=int, default=4, help="of each operator on each network")
     parser.add_argument("--deltas", type=int, default=25, help="for each network")
     parser.add_argument("--sources", type=Path, help="a folder of networks to use instead")
-    parser.add_argument("--faults", action="store_true", help="list the mutants that do not run")
+    parser.add_argument("--faults", action="store_true", help="list the mutants at fault")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     console = Console()

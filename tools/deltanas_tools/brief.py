@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from deltanas_repo_store.records import Architecture, Name, Record, Rejection
 from pydantic import Field
+
+from deltanas_repo_store.records import Architecture, Name, Record, Rejection
 
 
 class Brief(Record):

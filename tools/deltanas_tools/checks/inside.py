@@ -104,15 +104,15 @@ def _learn_once(
         trace.note(type(error).__name__)
 
 
-class _Trace(TorchDispatchMode):
+class _Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Digests every operation below autograd: name, shapes and types of tensors, scalars."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.num_operations = 0
         self._hash = hashlib.sha256()
 
-    def __torch_dispatch__(  # type: ignore[override]
+    def __torch_dispatch__(
         self,
         func: Any,
         types: Any,

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from deltanas_repo_store.records import Name, Record
 
-VERSION = 1
+VERSION: Literal[1] = 1
 """Of the folder's format and of the splits; a new one prepares every data set anew."""
 MANIFEST = "manifest.json"
 

@@ -3,7 +3,6 @@
 from typing import Protocol
 
 from deltanas_repo_store.records import Proposal
-
 from deltanas_tools.brief import Brief
 
 

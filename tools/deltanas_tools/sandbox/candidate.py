@@ -101,7 +101,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def describe(error: BaseException, source: str) -> str:
-    """Return type, message and the innermost line of the candidate's source, for a model to read."""
+    """Return type, message and innermost line of the candidate's source, for a model to read."""
     text = _text(error)
     described = f"{type(error).__name__}: {text}" if text else type(error).__name__
     if len(described) > MAX_ERROR_CHARS:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -21,7 +21,6 @@ from types import TracebackType
 from typing import IO, Self
 
 from deltanas_repo_store.errors import SandboxError
-
 from deltanas_tools.sandbox.messages import (
     MAX_MESSAGE_CHARS,
     Completed,
@@ -161,47 +160,44 @@ def _start() -> _Server:
     """
     if sys.platform != "linux":
         raise SandboxError(f"the sandbox needs Linux, found {sys.platform}")
-    scratch = Path(tempfile.mkdtemp(prefix="deltanas-sandbox-"))
-    errors = tempfile.TemporaryFile()
-    ours, theirs = socket.socketpair()
-    try:
+    with ExitStack() as on_failure:
+        scratch = Path(tempfile.mkdtemp(prefix="deltanas-sandbox-"))
+        on_failure.callback(remove_tree, scratch)
+        errors = on_failure.enter_context(tempfile.TemporaryFile())
+        ours, theirs = socket.socketpair()
+        on_failure.enter_context(ours)
         with theirs:
-            process = subprocess.Popen(
-                # As -I, which would also ignore PYTHONHASHSEED: the environment is ours anyway.
-                [
-                    sys.executable,
-                    "-sPB",
-                    "-m",
-                    "deltanas_tools.sandbox.server",
-                    str(theirs.fileno()),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=errors,
-                stderr=errors,
-                cwd=scratch,
-                env=_environment(scratch),
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,  # Ctrl-C in the terminal is for the parent alone
-            )
-    except BaseException:
-        ours.close()
-        errors.close()
-        remove_tree(scratch)
-        raise
-    server = _Server(process, ours, errors, scratch)
-    try:
+            process = _launch(theirs, errors, scratch)
+        on_failure.callback(process.wait)
+        on_failure.callback(process.kill)
+        server = _Server(process, ours, errors, scratch)
         ours.settimeout(START_SECONDS)
-        read_frame(ours)
-    except (EOFError, OSError) as error:
-        message = _why_not_started(server, error)
-        process.kill()
-        server.stop()
-        raise SandboxError(message) from error
-    except BaseException:
-        process.kill()
-        server.stop()
-        raise
+        try:
+            read_frame(ours)
+        except (EOFError, OSError) as error:
+            raise SandboxError(_why_not_started(server, error)) from error
+        on_failure.pop_all()
     return server
+
+
+def _launch(control: socket.socket, errors: IO[bytes], scratch: Path) -> subprocess.Popen[bytes]:
+    # As with -I, which would ignore PYTHONHASHSEED too: the environment is ours anyway.
+    command = [sys.executable, "-sPB", "-m", "deltanas_tools.sandbox.server"]
+    try:
+        return subprocess.Popen(
+            [*command, str(control.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=errors,
+            stderr=errors,
+            cwd=scratch,
+            env=_environment(scratch),
+            pass_fds=(control.fileno(),),
+            # Ctrl-C in the terminal is for the parent alone. No PDEATHSIG: it would fire when the
+            # thread ends that happened to start the server.
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise SandboxError(f"the sandbox cannot start {sys.executable}: {error}") from error
 
 
 def _environment(scratch: Path) -> dict[str, str]:

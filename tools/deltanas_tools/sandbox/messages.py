@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal, NoReturn
 
-from deltanas_repo_store.records import Record
 from pydantic import Field
+
+from deltanas_repo_store.records import Record
 
 Entry = Literal["build", "train"]
 """What a child may be asked to do; `server.ENTRIES` says where each lives."""

@@ -91,10 +91,10 @@ class Child:
 
     def drain(self) -> None:
         """Read what is left in the pipes, as far as the limits go."""
-        for fd in (self.result_fd, self.output_fd):
-            while self.ended() in (None, "done") and self.take(fd):
-                if fd == self.result_fd and self.ended() == "done":
-                    break
+        while self.ended() is None and self.take(self.result_fd):
+            pass
+        while self.ended() in (None, "done") and self.take(self.output_fd):
+            pass
 
 
 def main() -> None:

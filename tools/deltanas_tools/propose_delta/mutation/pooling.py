@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from deltanas_tools.propose_delta.mutation.block_code import GENERALISED_MEAN_POOL, MEAN_MAX_POOL
 from deltanas_tools.propose_delta.mutation.blocks import Block, bring
 from deltanas_tools.propose_delta.mutation.convolutions import add_keyword
-from deltanas_tools.propose_delta.mutation.layers import Layer
+from deltanas_tools.propose_delta.mutation.layers import DROPOUTS, Layer
 from deltanas_tools.propose_delta.mutation.network import Network
 from deltanas_tools.propose_delta.mutation.placement import chain_of, put
 from deltanas_tools.propose_delta.mutation.shapes import (
@@ -77,6 +77,8 @@ def add_peaks(network: Network) -> Iterator[Edit]:
 
 def generalise_mean(network: Network) -> Iterator[Edit]:
     """Pool by a generalised mean with a learned exponent."""
+    if any("inplace" in layer.arguments for layer in network.layers_of(*DROPOUTS)):
+        return  # a power needs its result for the gradient, and a dropout may overwrite it
     yield from _replace_adaptive(network, GENERALISED_MEAN_POOL, "Pool by a generalised mean")
 
 

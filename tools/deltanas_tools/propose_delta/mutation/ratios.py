@@ -1,6 +1,7 @@
 """Operators on numbers that are no widths: how deep, by which factor, in how many groups."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from deltanas_tools.propose_delta.mutation.named_numbers import (
     named_numbers,
     of_role,
     passed_numbers,
+    role_of,
     set_all,
 )
 from deltanas_tools.propose_delta.mutation.network import Network
@@ -76,7 +78,8 @@ def change_groups(network: Network) -> Iterator[Edit]:
     """Take fewer groups or heads: a divisor of their number divides what the number does."""
     for number in of_role((*named_numbers(network), *passed_numbers(network)), "groups"):
         value = number.value
-        if isinstance(value, int) and value > 1 and "dim" not in number.name:
+        is_count = role_of(re.sub("group|head", "", number.name)) != "channels"
+        if isinstance(value, int) and value > 1 and is_count:  # not ``head_dim``
             for other in range(1, value):
                 if value % other == 0:
                     yield set_all(network, [number.node], other, f"Change {number.name}")

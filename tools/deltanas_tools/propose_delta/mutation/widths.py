@@ -9,6 +9,7 @@ from itertools import pairwise
 from deltanas_tools.propose_delta.mutation.layers import OUTPUT_PARAMETERS, literal_int
 from deltanas_tools.propose_delta.mutation.named_numbers import (
     NOT_CHANNELS_BELOW,
+    Number,
     channel_arguments,
     named_numbers,
     of_role,
@@ -29,6 +30,8 @@ def scale_width(network: Network) -> Iterator[Edit]:
     literals = _channel_literals(network)
     for number in of_role(named_numbers(network), "channels"):
         if not isinstance(number.value, int) or number.value < NOT_CHANNELS_BELOW:
+            continue
+        if _is_reassigned(network, number):
             continue
         others = [node for node in literals.get(number.value, ()) if node is not number.node]
         for width in _scaled(network, number.value):
@@ -80,6 +83,20 @@ def _value(node: ast.Constant) -> int:
 
 def _widen(value: int, width: int) -> str:
     return "Widen" if width > value else "Narrow"
+
+
+def _is_reassigned(network: Network, number: Number) -> bool:
+    """Tell whether a variable holds the number only for a while, as what the last layer gave."""
+    function = network.source.enclosing(number.node, ast.FunctionDef)
+    name = number.name.partition("[")[0]
+    if function is None:
+        return False
+    stores = [
+        node
+        for node in find_nodes(function, ast.Name)
+        if node.id == name and isinstance(node.ctx, ast.Store)
+    ]
+    return len(stores) > 1
 
 
 def _keeps_order(network: Network, node: ast.Constant, width: int) -> bool:

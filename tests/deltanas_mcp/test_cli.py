@@ -1,0 +1,74 @@
+"""The command line: configurations by name of their keys, errors as one sentence."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from deltanas_mcp.cli import app
+from deltanas_mcp.settings import load_run_config
+from deltanas_repo_store.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").rglob("*.toml")), ids=lambda p: p.name)
+def test_every_shipped_configuration_loads(path: Path) -> None:
+    load_run_config(path)
+    assert path.read_text(encoding="utf-8").startswith("# deltanas run configs/")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        pytest.param("cylces = 3\n", "'cylces'", id="an unknown key"),
+        pytest.param("[measurement]\nepoch = 3\n", "'measurement.epoch'", id="a nested one"),
+        pytest.param("cycles = 0\n", "'cycles'", id="out of range"),
+        pytest.param("cycles = \n", "not TOML", id="not TOML"),
+    ],
+)
+def test_a_bad_configuration_is_refused_by_the_name_of_its_key(
+    tmp_path: Path, text: str, named: str
+) -> None:
+    (tmp_path / "run.toml").write_text(text)
+    with pytest.raises(ConfigError, match=named):
+        load_run_config(tmp_path / "run.toml")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["leaderboard", "--store", "nowhere"], id="a missing store"),
+        pytest.param(["run", "nowhere.toml"], id="a missing configuration"),
+        pytest.param(["apply", "plain-cnn", "nowhere.diff"], id="a missing delta"),
+    ],
+)
+def test_our_errors_are_one_line_and_exit_code_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("deltanas: ")
+    assert result.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_delta_goes_from_proposal_to_pending(store_path: Path, tmp_path: Path) -> None:
+    where = ["--store", str(store_path)]
+    proposed = CliRunner().invoke(app, ["propose", "plain-cnn", *where])
+    (tmp_path / "my.diff").write_text(proposed.stdout)
+    applied = CliRunner().invoke(app, ["apply", "plain-cnn", str(tmp_path / "my.diff"), *where])
+    assert applied.exit_code == 0, applied.output
+    assert applied.stdout == proposed.stdout
+    assert "hand/c01-001" in applied.stderr
+
+
+def test_an_existing_run_is_not_overwritten(store_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "night.toml").write_text("cycles = 1\ncandidates = 1\nbaselines = ['plain-cnn']\n")
+    call = ["run", str(tmp_path / "night.toml"), "--store", str(store_path)]
+    first = CliRunner().invoke(app, call)
+    assert first.exit_code == 0, first.output
+    again = CliRunner().invoke(app, [*call, "--if-exists", "refuse"])
+    assert again.exit_code == 1
+    assert "--if-exists new" in again.stderr

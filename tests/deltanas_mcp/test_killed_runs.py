@@ -1,0 +1,87 @@
+"""A run that is killed at any moment and started again ends as one that was not."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from deltanas_mcp.wiring import open_store
+from deltanas_repo_store.entries import KeptEntry
+
+ROOT = Path(__file__).parents[2]
+CONFIG = """\
+cycles = 2
+candidates = 3
+attempts = 3
+baselines = ["shuffle-net", "plain-cnn"]
+"""
+KILLS = 10
+
+
+def start(store: Path, config: Path, cache: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", "from deltanas_mcp.cli import main; main()"]
+    command += ["run", str(config), "--store", str(store), "--if-exists", "resume"]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "DELTANAS_CACHE": str(cache)},
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def finished(store: Path) -> dict[str, str]:
+    with open_store(store) as opened:
+        runs = opened.runs()
+        return {entry.name: entry.id for run in runs for entry in opened.candidates(run)}
+
+
+def endings(store: Path) -> list[tuple[str, float | str]]:
+    with open_store(store) as opened:
+        return sorted(
+            (entry.name, entry.accuracy if isinstance(entry, KeptEntry) else entry.code)
+            for entry in opened.candidates("night")
+        )
+
+
+def test_killing_a_run_at_ten_random_points_loses_and_repeats_nothing(
+    store_path: Path, tmp_path: Path, cache: Path
+) -> None:
+    config = tmp_path / "night.toml"
+    config.write_text(CONFIG)
+    rng = random.Random(7)
+    known: dict[str, str] = {}
+    for _ in range(KILLS):
+        process = start(store_path, config, cache)
+        time.sleep(rng.uniform(0.3, 9.0))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        now = finished(store_path)
+        # Finished candidates keep their commits: none is lost, none is made again.
+        assert now.items() >= known.items()
+        known = now
+        fsck = ["git", "-C", str(store_path), "fsck", "--no-dangling"]
+        seen = subprocess.run(fsck, capture_output=True, text=True)
+        assert (seen.returncode, seen.stdout) == (0, "")
+    assert start(store_path, config, cache).wait(300) == 0
+    assert finished(store_path).items() >= known.items()
+
+    with open_store(store_path) as opened:
+        assert opened.pending("night") == ()
+    untouched = tmp_path / "untouched"
+    subprocess.run(["git", "clone", "-q", "--mirror", str(store_path), str(untouched)], check=True)
+    git = ["git", "-C", str(untouched)]
+    subprocess.run([*git, "config", "deltanas.format", "1"], check=True)
+    for place in ("delta", "records", "rejected", "runs"):
+        pattern = "refs/heads/delta" if place == "delta" else f"refs/{place}"
+        listing = subprocess.run(
+            [*git, "for-each-ref", "--format=delete %(refname)", pattern],
+            check=True,
+            capture_output=True,
+        )
+        subprocess.run([*git, "update-ref", "--stdin"], input=listing.stdout, check=True)
+    assert start(untouched, config, cache).wait(300) == 0
+    assert endings(untouched) == endings(store_path)

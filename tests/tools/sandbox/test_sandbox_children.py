@@ -1,0 +1,215 @@
+"""A child: what it sees, what it may use, and how its end is told."""
+
+from pathlib import Path
+
+import pytest
+
+from deltanas_tools.sandbox import Completed, Failed, Limits, Sandbox
+from tests.networks_for_tests import network
+
+LIMITS = Limits(wall_seconds=60, memory_bytes=2**30)
+
+
+def build(
+    sandbox: Sandbox, source: str, *, limits: Limits = LIMITS, seed: int = 0
+) -> Completed | Failed:
+    payload = {
+        "source": source,
+        "hparams": {"lr": 0.1, "momentum": 0.9},
+        "in_shape": [4, 1, 8, 8],
+        "num_classes": 10,
+        "seed": seed,
+    }
+    return sandbox.run("build", payload, limits=limits)
+
+
+def printed(sandbox: Sandbox, module: str, *, seed: int = 0) -> str:
+    outcome = build(sandbox, network(module=module), seed=seed)
+    assert isinstance(outcome, Completed), outcome
+    return outcome.output.strip()
+
+
+def test_a_result_comes_with_what_it_cost_and_what_was_printed(sandbox: Sandbox) -> None:
+    outcome = build(sandbox, network(init="print('built')"))
+    assert isinstance(outcome, Completed)
+    assert outcome.output == "built\n"
+    assert outcome.cpu_seconds > 0
+    assert 0 < outcome.seconds < LIMITS.wall_seconds
+    assert outcome.peak_memory_bytes > 50 * 2**20
+
+
+def test_an_endless_loop_times_out_and_leaves_no_process(sandbox: Sandbox) -> None:
+    source = network(init="print(os.getpid())\nwhile True: pass")
+    outcome = build(sandbox, source, limits=Limits(wall_seconds=1.5))
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "timeout"
+    assert "1.5 s" in outcome.message
+    assert not Path(f"/proc/{outcome.output.strip()}").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "expected", "says"),
+    [
+        pytest.param("os._exit(0)", "crash", "exit code 0", id="exits without a result"),
+        pytest.param("import ctypes; ctypes.string_at(0)", "crash", "SIGSEGV", id="segfault"),
+        pytest.param("os.abort()", "crash", "SIGABRT", id="abort"),
+        pytest.param("os.kill(os.getpid(), 9)", "out-of-memory", "SIGKILL", id="killed"),
+        pytest.param("torch.empty(2**33)", "out-of-memory", "allocate", id="32 GB tensor"),
+        pytest.param("bytearray(2**33)", "out-of-memory", "MemoryError", id="8 GB of bytes"),
+        pytest.param("print('x' * 10**8)", "flood", "printed more", id="100 MB of output"),
+        pytest.param("raise SystemExit", "construct", "SystemExit", id="exits politely"),
+        pytest.param("raise KeyboardInterrupt", "construct", "KeyboardInterrupt", id="interrupt"),
+        pytest.param("os.write(3, bytes(12))", "bad-result", "cannot be read", id="empty reply"),
+    ],
+)
+def test_every_bad_end_has_a_code_and_a_message(
+    sandbox: Sandbox, code: str, expected: str, says: str
+) -> None:
+    outcome = build(sandbox, network(init=code))
+    assert isinstance(outcome, Failed)
+    assert outcome.code == expected
+    assert says in outcome.message
+
+
+def test_a_crash_says_where_in_the_source_it_was(sandbox: Sandbox) -> None:
+    outcome = build(sandbox, network(init="import ctypes\nctypes.string_at(0)"))
+    assert 'File "net.py", line 20 in __init__' in outcome.output
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        pytest.param("'x' * 10**7", id="ten million characters"),
+        pytest.param("'\\ud800' * 5000", id="lone surrogates"),
+        pytest.param("'\\x1b[2J\\x00\\u202e' * 5000", id="escape sequences"),
+    ],
+)
+def test_a_message_is_cut_and_cleaned(sandbox: Sandbox, message: str) -> None:
+    outcome = build(sandbox, network(init=f"raise ValueError({message})"))
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "construct"
+    assert len(outcome.message) <= 2000
+    assert all(c.isprintable() or c == "\n" for c in outcome.message)
+
+
+def test_an_exception_that_cannot_be_printed_is_still_named(sandbox: Sandbox) -> None:
+    module = "class Odd(Exception):\n    def __str__(self): raise Odd"
+    outcome = build(sandbox, network(module=module, init="raise Odd"))
+    assert isinstance(outcome, Failed)
+    assert "Odd: (its message cannot be printed)" in outcome.message
+
+
+def test_only_the_end_of_the_output_is_kept(sandbox: Sandbox) -> None:
+    limits = Limits(wall_seconds=60, output_bytes=100)
+    source = network(init="for i in range(10**5): print(i)")
+    assert build(sandbox, source, limits=limits).output.endswith("\n99998\n99999\n")
+    assert len(build(sandbox, source, limits=limits).output) == 100
+
+
+def test_output_that_is_not_text_is_kept_readable(sandbox: Sandbox) -> None:
+    assert (
+        printed(sandbox, r"os.write(1, b'\xff\x00\x1b[2J50%\r100%\n')")
+        == "\ufffd\ufffd\ufffd[2J50%\n100%"
+    )
+
+
+def test_a_child_starts_with_four_descriptors_and_no_secrets(sandbox: Sandbox) -> None:
+    fds, names = printed(
+        sandbox, "print(sorted(map(int, os.listdir('/proc/self/fd')))[:-1])\nprint(*os.environ)"
+    ).splitlines()
+    assert fds == "[0, 1, 2, 3]"
+    known = {"PATH", "LANG", "HOME", "TMPDIR", "OMP_NUM_THREADS", "MALLOC_ARENA_MAX"}
+    assert set(names.split()) <= known | {
+        "PYTHONHASHSEED",
+        "CUDA_VISIBLE_DEVICES",
+        "LD_LIBRARY_PATH",
+    }
+
+
+def test_a_childs_folder_is_empty_before_and_gone_after(sandbox: Sandbox) -> None:
+    module = (
+        "print(os.listdir('.'), os.getcwd())\n"
+        "for _ in range(3000): os.mkdir('deep'); os.chdir('deep')"
+    )
+    listing, folder = printed(sandbox, module).split()
+    assert listing == "[]"
+    assert not Path(folder).exists()
+
+
+def test_the_server_has_one_thread_and_has_not_touched_cuda(sandbox: Sandbox) -> None:
+    module = "print(len(os.listdir(f'/proc/{os.getppid()}/task')), torch.cuda._is_in_bad_fork())"
+    assert printed(sandbox, module) == "1 False"
+
+
+def test_a_seed_decides_every_random_draw(sandbox: Sandbox) -> None:
+    module = "import numpy\nprint(random.random(), numpy.random.rand(), torch.rand(1).item())"
+    first = printed(sandbox, module, seed=2**40 + 1)
+    assert printed(sandbox, module, seed=2**40 + 1) == first
+    assert printed(sandbox, module, seed=2) != first
+
+
+def test_a_daemon_of_a_child_ends_with_it(sandbox: Sandbox) -> None:
+    module = """\
+import time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.write(1, f"{os.getpid()}\\n".encode())
+        time.sleep(600)
+    os._exit(0)
+os.wait()
+time.sleep(0.1)  # for the daemon to print
+"""
+    daemon = printed(sandbox, module)
+    assert not Path(f"/proc/{daemon}").exists()
+
+
+def test_a_reply_forged_on_every_descriptor_reaches_nobody_else(sandbox: Sandbox) -> None:
+    forger = """\
+import struct
+header = b'{"result": {"num_params": 1, "num_operations": 1, "trace": ""}}'
+for fd in range(4, 200):
+    try:
+        os.write(fd, struct.pack(">IQ", len(header), 0) + header)
+    except OSError:
+        pass
+os._exit(0)
+"""
+    outcome = build(sandbox, network(module=forger))
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "crash"
+    assert isinstance(build(sandbox, network()), Completed)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        pytest.param(b'{"result": {"x": NaN}}', id="NaN"),
+        pytest.param(b'{"result": {"x": 1e999}}', id="infinite number"),
+        pytest.param(b'{"result": {}, "result": {}}', id="key twice"),
+        pytest.param(b'{"result": {}, "failed": {}}', id="both a result and a failure"),
+        pytest.param(b"[" * 50_000, id="deep nesting"),
+        pytest.param(b'{"result": {"x": "\\ud800"}}', id="lone surrogate"),
+        pytest.param(b"\xff\xfe", id="not UTF-8"),
+        pytest.param(b"[]", id="not an object"),
+        pytest.param(b"x" * 100_000, id="header too long"),
+    ],
+)
+def test_a_reply_of_another_form_is_a_bad_result(sandbox: Sandbox, header: bytes) -> None:
+    forger = f"""\
+import struct
+header = {header!r}
+os.write(3, struct.pack(">IQ", len(header), 0) + header)
+while True: pass
+"""
+    outcome = build(sandbox, network(module=forger))
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "bad-result"
+
+
+def test_a_result_larger_than_the_limit_is_refused_unread(sandbox: Sandbox) -> None:
+    forger = 'import struct\nos.write(3, struct.pack(">IQ", 2, 2**40))\nwhile True: pass'
+    outcome = build(sandbox, network(module=forger))
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "bad-result"
+    assert "larger" in outcome.message
