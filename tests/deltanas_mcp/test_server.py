@@ -41,7 +41,7 @@ def facts(result: CallToolResult) -> dict[str, Any]:
     """The structured content of a call that succeeded."""
     assert not result.is_error, result.content
     assert result.structured_content is not None
-    return result.structured_content
+    return dict(result.structured_content)
 
 
 def refusal(result: CallToolResult) -> str:

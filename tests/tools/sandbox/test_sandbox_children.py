@@ -1,5 +1,6 @@
 """A child: what it sees, what it may use, and how its end is told."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,8 @@ def test_every_bad_end_has_a_code_and_a_message(
 
 def test_a_crash_says_where_in_the_source_it_was(sandbox: Sandbox) -> None:
     outcome = build(sandbox, network(init="import ctypes\nctypes.string_at(0)"))
-    assert 'File "net.py", line 20 in __init__' in outcome.output
+    assert isinstance(outcome, Failed)
+    assert outcome.message == "the process was killed by SIGSEGV (net.py line 19, in __init__)"
 
 
 @pytest.mark.parametrize(
@@ -119,11 +121,8 @@ def test_a_child_starts_with_four_descriptors_and_no_secrets(sandbox: Sandbox) -
     ).splitlines()
     assert fds == "[0, 1, 2, 3]"
     known = {"PATH", "LANG", "HOME", "TMPDIR", "OMP_NUM_THREADS", "MALLOC_ARENA_MAX"}
-    assert set(names.split()) <= known | {
-        "PYTHONHASHSEED",
-        "CUDA_VISIBLE_DEVICES",
-        "LD_LIBRARY_PATH",
-    }
+    passed_on = {"CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "PYTHONHASHSEED"}
+    assert set(names.split()) & set(os.environ) <= known | passed_on
 
 
 def test_a_childs_folder_is_empty_before_and_gone_after(sandbox: Sandbox) -> None:

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
-SOURCE_NAME = "net.py"
-"""What tracebacks call the candidate's source; its name in the store."""
+from deltanas_tools.sandbox.messages import SOURCE_NAME
+
 MAX_ERROR_CHARS = 1000
 
 

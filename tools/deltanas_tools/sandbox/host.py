@@ -7,6 +7,7 @@ the process table, and, should the server be killed, grandchildren of the child.
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from typing import IO, Self
 from deltanas_repo_store.errors import SandboxError
 from deltanas_tools.sandbox.messages import (
     MAX_MESSAGE_CHARS,
+    SOURCE_NAME,
     Completed,
     Entry,
     Failed,
@@ -245,7 +247,8 @@ def _judge(watched: Watched, output: bytes, reply: bytes, limits: Limits) -> Com
             expected = f"expected a result of at most {limits.result_bytes} bytes"
             return failed("bad-result", f"{expected}, found a larger one announced")
         case "exited":
-            return failed(*_exit(watched.exit_code))
+            code, message = _exit(watched.exit_code)
+            return failed(code, message + _crash_site(printed))
     try:
         header, blob = split_reply(reply)
     except ValueError as error:
@@ -256,6 +259,12 @@ def _judge(watched: Watched, output: bytes, reply: bytes, limits: Limits) -> Com
         case {"failed": {"code": str(code), "message": str(message)}, **rest} if not rest:
             return failed(code, message)
     return failed("bad-result", "the result has another form than the sandbox's own code gives it")
+
+
+def _crash_site(printed: str) -> str:
+    """Return where in the candidate a crash was, if faulthandler printed it."""
+    match = re.search(rf'File "{re.escape(SOURCE_NAME)}", line (\d+) in (\w+)', printed)
+    return f" ({SOURCE_NAME} line {match[1]}, in {match[2]})" if match else ""
 
 
 def _exit(exit_code: int) -> tuple[str, str]:

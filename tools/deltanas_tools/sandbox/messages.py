@@ -20,6 +20,8 @@ from deltanas_repo_store.records import Record
 Entry = Literal["build", "train"]
 """What a child may be asked to do; `server.ENTRIES` says where each lives."""
 
+SOURCE_NAME = "net.py"
+"""What tracebacks call the candidate's source; its name in the store."""
 PREFIX = struct.Struct(">IQ")
 MAX_REPLY_HEADER_BYTES = 64 * 1024
 """Longest JSON that a child may send; its real replies have a few hundred bytes."""
