@@ -127,7 +127,8 @@ def test_a_server_that_does_not_start_is_the_sandboxes_fault(
 
 def test_a_killed_parent_takes_server_and_child_with_it(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    os.mkfifo(pids)  # reading it waits for the child
+    os.mkfifo(pids)
+    reader = os.open(pids, os.O_RDONLY | os.O_NONBLOCK)
     source = network(
         module=f"open({str(pids)!r}, 'w').write(f'{{os.getppid()}} {{os.getpid()}}\\n')\n"
         "while True: pass"
@@ -138,7 +139,9 @@ def test_a_killed_parent_takes_server_and_child_with_it(tmp_path: Path) -> None:
         " 'num_classes': 2, 'seed': 0}, limits=Limits(wall_seconds=300))"
     )
     parent = subprocess.Popen([sys.executable, "-c", code])
-    server, child = map(int, pids.read_text().split())
+    assert select.select([reader], [], [], 300)[0], "the child did not start"
+    server, child = map(int, os.read(reader, 100).split())
+    os.close(reader)
     watched = [os.pidfd_open(server), os.pidfd_open(child)]
     parent.kill()
     parent.wait()

@@ -100,7 +100,7 @@ def _learn_once(
     try:
         net.train_setup(dict(prm))  # type: ignore[operator]
         net.learn([(inputs, labels)])  # type: ignore[operator]
-    except Exception as error:  # the boundary to model-written code
+    except BaseException as error:  # the boundary to model-written code, which may sys.exit
         trace.note(type(error).__name__)
 
 

@@ -151,7 +151,8 @@ def _predict(
             logits = net(normalise(images[start:end]))
         expected = (end - start, num_classes)
         if not isinstance(logits, torch.Tensor) or logits.shape != expected:
-            found = getattr(logits, "shape", type(logits).__name__)
+            is_tensor = isinstance(logits, torch.Tensor)
+            found = tuple(logits.shape) if is_tensor else type(logits).__name__
             raise Fault("output-shape", f"expected logits of shape {expected}, found {found}")
         parts.append(logits.float().cpu())
     return torch.cat(parts)
