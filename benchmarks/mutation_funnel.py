@@ -2,7 +2,7 @@
 
 Run it from the repository root, where the project is installed:
 
-    python benchmarks/mutation_funnel.py                # about five minutes on one core
+    python benchmarks/mutation_funnel.py                # about two minutes on one core
     python benchmarks/mutation_funnel.py --deltas 5     # fewer deltas for each baseline
     python benchmarks/mutation_funnel.py --sources DIR  # other networks: every *.py in a folder
 
@@ -213,7 +213,7 @@ def measure_deltas(
 
 def share(part: int, whole: int) -> str:
     """Write a share in per cent."""
-    return f"{100 * part / whole:.0f} %" if whole else "-"
+    return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
 def operator_table(funnels: Mapping[str, Funnel], num_networks: int) -> Table:
@@ -278,13 +278,13 @@ def networks_in(folder: Path | None) -> dict[str, Architecture]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Measure what becomes of mutations.")
-    parser.add_argument("--edits", type=int, default=4, help="of each operator on each network")
+    parser.add_argument("--edits", type=int, default=6, help="of each operator on each network")
     parser.add_argument("--deltas", type=int, default=25, help="for each network")
     parser.add_argument("--sources", type=Path, help="a folder of networks to use instead")
     parser.add_argument("--faults", action="store_true", help="list the mutants at fault")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    console = Console()
+    console = Console(width=110)
     networks = networks_in(arguments.sources)
     faults: Counter[str] = Counter()
     console.print(f"Python {platform.python_version()}, torch {torch.__version__}, CPU")

@@ -178,10 +178,13 @@ class _Divisors:
 
     def __init__(self, network: Network) -> None:
         self.network = network
+        self.num_cycles = 0
 
     def of(self, expression: ast.expr, seen: frozenset[ast.AST]) -> int:
-        # An expression met again on its own way adds nothing that the rest does not tell.
+        # An expression met again on its own way adds nothing that the rest does not tell, except
+        # in a quotient, which gets smaller each time.
         if expression in seen:
+            self.num_cycles += 1
             return 0
         if len(seen) > MAX_DEPTH:
             return 1
@@ -205,13 +208,15 @@ class _Divisors:
     def _of_binary(
         self, left: ast.expr, operator: ast.operator, right: ast.expr, seen: frozenset[ast.AST]
     ) -> int:
+        num_cycles = self.num_cycles
         first, second = self.of(left, seen), self.of(right, seen)
         if isinstance(operator, ast.Mult):
             return first * second
         if isinstance(operator, ast.Add | ast.Sub):
             return math.gcd(first, second)
-        if isinstance(operator, ast.FloorDiv) and isinstance(right, ast.Constant):
-            return first // second if first and second and first % second == 0 else 1
+        is_quotient = isinstance(operator, ast.FloorDiv) and isinstance(right, ast.Constant)
+        if is_quotient and self.num_cycles == num_cycles and second and first % second == 0:
+            return first // second
         return 1
 
     def _of_any(self, values: Iterable[ast.expr], seen: frozenset[ast.AST]) -> int:

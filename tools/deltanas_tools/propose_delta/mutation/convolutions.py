@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from deltanas_tools.propose_delta.mutation.layers import Layer
 from deltanas_tools.propose_delta.mutation.named_numbers import named_numbers, passed_numbers
 from deltanas_tools.propose_delta.mutation.network import Network
+from deltanas_tools.propose_delta.mutation.placement import chain_of
 from deltanas_tools.propose_delta.mutation.shapes import (
     channel_divisor,
     is_same_padded,
@@ -77,23 +78,32 @@ def change_stride(network: Network) -> Iterator[Edit]:
             change = network.source.replace(number.node, str(other))
             yield Edit(f"Change {number.name} from {number.value} to {other}", (change,))
     for layer in network.layers_of("Conv2d"):
-        stride = layer.arguments.get("stride")
-        if network.owner(layer.call) is not network.net or not is_same_padded(network, layer):
+        if not _may_stride(network, layer):
             continue
-        if (
-            isinstance(layer.arguments.get("padding"), ast.Constant)
-            and layer.number("padding") is None
-        ):
-            continue  # padding="same" allows no stride
+        stride = layer.arguments.get("stride")
         if stride is None:
-            change = add_keyword(network, layer, "stride=2")
-        elif layer.number("stride") in (1, 2):
-            change = network.source.replace(stride, "1" if layer.number("stride") == 2 else "2")
+            change, verb = add_keyword(network, layer, "stride=2"), "Double"
+        elif layer.number("stride") == 1:
+            change, verb = network.source.replace(stride, "2"), "Double"
+        elif layer.number("stride") == 2:
+            change, verb = network.source.replace(stride, "1"), "Halve"
         else:
             continue
-        finer = layer.number("stride") == 2
-        verb = "Remove" if finer else "Double"
         yield Edit(f"{verb} the stride {network.place(layer.call)}", (change,))
+
+
+def _may_stride(network: Network, layer: Layer) -> bool:
+    """Tell whether nothing stands beside a convolution that its stride would have to match."""
+    parent = network.source.parents[layer.call]
+    is_alone = isinstance(parent, ast.Assign) or chain_of(network, layer.call) is not None
+    padding = layer.arguments.get("padding")
+    is_numeric = padding is None or layer.number("padding") is not None
+    return (
+        is_alone
+        and network.owner(layer.call) is network.net
+        and is_same_padded(network, layer)
+        and (is_numeric or not isinstance(padding, ast.Constant))  # "same" allows no stride
+    )
 
 
 def add_keyword(network: Network, layer: Layer, text: str) -> Change:

@@ -5,7 +5,7 @@ network (`FROZEN`) is invisible here, so that no operator can touch it.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from deltanas_tools.propose_delta.mutation.layers import SIGNATURES, Layer, bind_arguments
@@ -31,7 +31,7 @@ class Network:
             ValueError: the text holds a null character, or is not a network.
         """
         self.source = Source(text)
-        self.aliases = _aliases(self.source.tree)
+        self.aliases = _aliases(self.source.children)
         self.definitions: dict[str, Definition] = {
             node.name: node
             for node in self.source.tree.body
@@ -165,9 +165,7 @@ class Network:
     def taken_names(self) -> set[str]:
         """Every name that the source binds or mentions."""
         names = set(self.definitions) | set(self.aliases)
-        return names | {
-            node.id for node in ast.walk(self.source.tree) if isinstance(node, ast.Name)
-        }
+        return names | {node.id for node in self.source.children if isinstance(node, ast.Name)}
 
     @cached_property
     def read_names(self) -> set[str]:
@@ -213,7 +211,7 @@ class Network:
             yield node
             children = [
                 child
-                for child in ast.iter_child_nodes(node)
+                for child in self.source.children[node]
                 if not isinstance(child, ast.JoinedStr)
                 and not (isinstance(child, ast.FunctionDef) and child.name in FROZEN)
             ]
@@ -229,30 +227,28 @@ class Network:
             if isinstance(target, ast.Name)
         }
         pending, live = ["Net"], {"Net"}
-        roots: list[ast.stmt] = []
+        found: list[tuple[ast.stmt, list[ast.AST]]] = []
         while pending:
             name = pending.pop()
             root = self.definitions.get(name) or assigned.get(name)
             if root is None or name in FROZEN:
                 continue
-            roots.append(root)
-            mentioned = {node.id for node in self._live_within(root) if isinstance(node, ast.Name)}
+            nodes = list(self._live_within(root))
+            found.append((root, nodes))
+            mentioned = {node.id for node in nodes if isinstance(node, ast.Name)}
             pending += sorted(mentioned - live)
             live |= mentioned
-        for root in sorted(roots, key=lambda root: (root.lineno, root.col_offset)):
-            yield from self._live_within(root)
+        for _, nodes in sorted(found, key=lambda pair: (pair[0].lineno, pair[0].col_offset)):
+            yield from nodes
 
     def _live_within(self, root: ast.AST) -> Iterator[ast.AST]:
         """Walk ``root`` without methods that nobody calls and attributes that nobody reads."""
-        is_dynamic = any(
-            isinstance(node, ast.Name) and node.id in ("getattr", "setattr")
-            for node in ast.walk(root)
-        )
+        is_dynamic = any(node.id in ("getattr", "setattr") for node in find_nodes(root, ast.Name))
         pending = [root]
         while pending:
             node = pending.pop()
             yield node
-            for child in reversed(list(ast.iter_child_nodes(node))):
+            for child in reversed(self.source.children[node]):
                 if isinstance(child, ast.JoinedStr) or self._is_dead(child, is_dynamic):
                     continue
                 pending.append(child)
@@ -286,10 +282,10 @@ def find_nodes(root: ast.AST, kind: type[Node]) -> Iterator[Node]:
     return (node for node in ast.walk(root) if isinstance(node, kind))
 
 
-def _aliases(tree: ast.Module) -> dict[str, str]:
+def _aliases(nodes: Iterable[ast.AST]) -> dict[str, str]:
     """Return what the names that the imports bind stand for: ``{"F": "torch.nn.functional"}``."""
     aliases: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             for name in node.names:
                 target = name.name if name.asname else name.name.partition(".")[0]

@@ -46,7 +46,7 @@ def out_text(layer: Layer) -> str:
 
 
 def _first_text(layer: Layer, parameters: Iterable[str]) -> str:
-    for parameter in parameters:
+    for parameter in sorted(parameters):
         if text := text_of(layer.arguments.get(parameter)):
             return text
     return ""

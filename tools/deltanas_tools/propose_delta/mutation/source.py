@@ -63,8 +63,17 @@ class Source:
         """
         self.text = text
         self.tree = ast.parse(text)
+        self.children: dict[ast.AST, list[ast.AST]] = {}
+        pending: list[ast.AST] = [self.tree]
+        while pending:
+            node = pending.pop()
+            # Operators and contexts are single objects that many nodes share.
+            shared = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+            children = [c for c in ast.iter_child_nodes(node) if not isinstance(c, shared)]
+            self.children[node] = children
+            pending += children
         self.parents = {
-            child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)
+            child: node for node, children in self.children.items() for child in children
         }
         # The tokenizer ends lines at these three and at nothing else, unlike str.splitlines.
         self._lines = re.split(r"(?<=\n)|(?<=\r)(?!\n)", text)

@@ -21,8 +21,8 @@ from deltanas_tools.propose_delta.mutation.source import Edit
 
 SCALES = (0.5, 0.75, 1.25, 1.5, 2.0)
 MAX_WIDTH = 1024
-MAX_REPEATS = 8
-"""More blocks than this in one place would outlast the budget of one epoch."""
+SMALLEST_LITERAL = 8
+"""Smaller literals without a name are as often groups, reductions and image channels."""
 
 
 def scale_width(network: Network) -> Iterator[Edit]:
@@ -73,7 +73,7 @@ def scale_literal_width(network: Network) -> Iterator[Edit]:
             continue
         nodes = list(dict.fromkeys([*nodes, *named.get(value, ())]))
         for width in _scaled(network, value):
-            yield set_all(network, nodes, width, f"{_widen(value, width)} every layer")
+            yield set_all(network, nodes, width, f"{_widen(value, width)} the layers of one width")
 
 
 def _value(node: ast.Constant) -> int:
@@ -151,7 +151,7 @@ def _channel_literals(network: Network) -> dict[int, list[ast.Constant]]:
         leaves = [node for node in ast.walk(argument) if isinstance(node, ast.expr)]
         if all(isinstance(node, ast.Constant | ast.BinOp) for node in leaves):
             for node in constants:
-                if type(node.value) is int and node.value >= NOT_CHANNELS_BELOW + 2:
+                if type(node.value) is int and node.value >= SMALLEST_LITERAL:
                     found[node.value].append(node)
     return {value: list(dict.fromkeys(nodes)) for value, nodes in found.items()}
 
