@@ -17,21 +17,23 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean, median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import sklearn
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from deltanas_repo_store.baselines import baselines
 from deltanas_repo_store.records import Architecture
+from deltanas_tools.datasets import Dataset, prepare
+from deltanas_tools.datasets.dataset import SPLITS, ArrayName
+from deltanas_tools.datasets.dataset import Split as SplitName
 
 NUM_CLASSES = 10
 IMAGE_SIZE = 28
-SPLIT_SEED = 0
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -63,19 +65,15 @@ class Trial:
 
 def digits() -> dict[str, Split]:
     """Load the three splits, normalised by the mean and deviation of the training images."""
-    pixels, targets = load_digits(return_X_y=True)
-    labels = torch.from_numpy(targets).long()
-    small = torch.from_numpy(pixels.astype(np.float32) / 16).view(-1, 1, 8, 8)
-    images = torch.nn.functional.interpolate(small, size=IMAGE_SIZE, mode="bilinear")
-    train, held_out = train_test_split(
-        np.arange(len(targets)), test_size=600, stratify=targets, random_state=SPLIT_SEED
-    )
-    search, test = train_test_split(
-        held_out, test_size=300, stratify=targets[held_out], random_state=SPLIT_SEED
-    )
-    images = (images - images[train].mean()) / images[train].std()
-    parts = {"train": train, "search": search, "test": test}
-    return {name: Split(images[part], labels[part]) for name, part in parts.items()}
+    with TemporaryDirectory() as cache:
+        data = prepare("digits", cache=Path(cache))
+        return {name: _split(data, name) for name in SPLITS}
+
+
+def _split(data: Dataset, name: SplitName) -> Split:
+    array: ArrayName = f"{name}_images"  # type: ignore[assignment]
+    images = torch.from_numpy(np.load(data.path(array))).float() / 255
+    return Split((images - data.mean[0]) / data.std[0], torch.from_numpy(data.labels(name)))
 
 
 def load_net(architecture: Architecture, seed: int) -> Any:

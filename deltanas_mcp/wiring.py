@@ -10,7 +10,7 @@ from deltanas_agent.config import Measurement, RunConfig
 from deltanas_agent.evaluator import Evaluator
 from deltanas_agent.submit import KIND
 from deltanas_mcp.settings import cache_folder, data_source, parse_run_config
-from deltanas_repo_store.baselines import baselines
+from deltanas_repo_store.baselines import baseline_names, baselines
 from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.git_repository import GitRepository, create_repository
 from deltanas_repo_store.store import Store
@@ -36,9 +36,10 @@ def open_store(path: Path) -> Generator[Store]:
 
 def create_store(path: Path, *, with_baselines: bool = True) -> int:
     """Make a store and return how many baselines it has."""
-    create_repository(path)
     if not with_baselines:
+        create_repository(path)
         return 0
+    create_repository(path, head=f"baseline/{baseline_names()[0]}")
     with open_store(path) as store:
         return len(import_baselines(store))
 

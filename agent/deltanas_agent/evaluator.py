@@ -30,9 +30,7 @@ from deltanas_tools.checks import Build, check_build, check_effective, check_int
 from deltanas_tools.datasets import Dataset
 from deltanas_tools.novelty_check import NoveltyIndex
 from deltanas_tools.sandbox import Sandbox
-from deltanas_tools.train_one_epoch import Trained, train_one_epoch
-
-DEFAULT_BATCH = 64
+from deltanas_tools.train_one_epoch import Trained, batch_size, train_one_epoch
 
 
 class _Closed(Exception):
@@ -198,12 +196,6 @@ class Evaluator:
             and evaluation.epochs == wanted.epochs
             and evaluation.seed == wanted.seed
         )
-
-
-def batch_size(architecture: Architecture) -> int:
-    """Return the batch size among the hyper-parameters, or the default."""
-    batch = architecture.hparams.get("batch", DEFAULT_BATCH)
-    return batch if isinstance(batch, int) and batch > 0 else DEFAULT_BATCH
 
 
 def _apply(parent: Architecture, answer: str) -> Applied:

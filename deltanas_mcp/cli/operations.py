@@ -133,7 +133,7 @@ def train(
     download: Annotated[bool, typer.Option("--download", help="Fetch a missing data set.")] = False,
 ) -> None:
     """Train and score; a pending candidate goes through all gates and becomes a commit."""
-    from deltanas_mcp.cli.tables import console, outcome_line
+    from deltanas_mcp.cli.tables import console, print_outcome
     from deltanas_mcp.settings import parse_measurement
     from deltanas_mcp.wiring import open_workbench
 
@@ -150,7 +150,7 @@ def train(
                 outcome = evaluator.evaluate(pending)
                 bench.store.finish(outcome)
     if pending is not None:
-        console.print(outcome_line(outcome))
+        print_outcome(console, outcome)
         typer.echo(f"details: deltanas show {target} --store {store}")
     else:
         typer.echo(

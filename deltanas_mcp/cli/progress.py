@@ -14,7 +14,7 @@ from rich.progress import (
 )
 
 from deltanas_agent.loop import AnswerEnded, BaselineMeasured, Begun, Event, SlotBegun, SlotSkipped
-from deltanas_mcp.cli.tables import console, outcome_line
+from deltanas_mcp.cli.tables import console, print_outcome
 from deltanas_repo_store.records import Kept
 
 
@@ -58,7 +58,7 @@ class RunView:
             self._best = max(self._best, event.outcome.evaluation.accuracy)
         else:
             self._rejected += 1
-        self._progress.console.print(outcome_line(event.outcome))
+        print_outcome(self._progress.console, event.outcome)
         if event.slot_ended:
             self._progress.advance(self._slots)
             self._describe("candidates")

@@ -50,6 +50,14 @@ def _print_task(rows: Sequence[Standing], limit: int) -> None:
         console.print(f"… and {len(rows) - limit} more (--limit)")
 
 
+def print_outcome(to: Console, outcome: Outcome) -> None:
+    """Print one line about an answer that has ended; cut to the width of a terminal."""
+    line = outcome_line(outcome)
+    if to.is_terminal:
+        line.truncate(to.width, overflow="ellipsis")
+    to.print(line, soft_wrap=True)
+
+
 def outcome_line(outcome: Outcome) -> Text:
     """Return one line about an answer that has ended."""
     name = f"{outcome.pending.key.name:<12} "
@@ -60,7 +68,7 @@ def outcome_line(outcome: Outcome) -> Text:
         result = (f"{outcome.evaluation.accuracy:.4f} ({gain:+.4f})", style)
     else:
         result = (f"{outcome.rejection.stage}: {outcome.rejection.code}", "yellow")
-    return Text.assemble(name, result, f"  {summary}", no_wrap=True, overflow="ellipsis")
+    return Text.assemble(name, result, f"  {summary}")
 
 
 def print_summary(ledger: Ledger) -> None:

@@ -5,6 +5,7 @@ transactions, and are listed by ``git for-each-ref``: GitPython's own ref look-u
 its porcelain is not safe with several writers. There is no work tree and no index.
 """
 
+import configparser
 import contextlib
 import fcntl
 import os
@@ -41,8 +42,10 @@ _MOVED = re.compile(
 )
 
 
-def create_repository(path: Path) -> None:
+def create_repository(path: Path, *, head: str = "main") -> None:
     """Make an empty store at ``path``: all of it or nothing.
+
+    ``head`` is the branch that plain ``git log`` and ``git clone`` show, once it is there.
 
     Raises:
         StoreError: something is there already, or the place cannot be written.
@@ -63,6 +66,7 @@ def create_repository(path: Path) -> None:
                     "--bare",
                     "--template=",
                     "--object-format=sha1",
+                    f"--initial-branch={head}",
                     str(made),
                 ]
             )
@@ -98,7 +102,7 @@ class GitRepository:
         try:
             with self._repo.config_reader("repository") as config:
                 found = str(config.get_value("deltanas", "format", ""))
-        except Exception as error:  # GitPython lets configparser's errors through
+        except (configparser.Error, OSError) as error:
             raise StoreCorrupt(f"{path / 'config'} cannot be read: {error}") from error
         if found != FORMAT:
             self._repo.close()

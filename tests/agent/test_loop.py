@@ -81,8 +81,8 @@ def store() -> Store:
 
 
 @pytest.fixture
-def evaluator(store: Store, sandbox: Sandbox, dataset: Dataset) -> Evaluator:
-    return Evaluator(store, sandbox, dataset, NoveltyIndex(store), MEASUREMENT)
+def evaluator(store: Store, sandbox: Sandbox, digits: Dataset) -> Evaluator:
+    return Evaluator(store, sandbox, digits, NoveltyIndex(store), MEASUREMENT)
 
 
 def loop(
@@ -210,11 +210,11 @@ def test_an_interrupted_answer_is_taken_up_and_not_asked_again(
     assert endings(store) == [("c01-001", "kept")]
 
 
-def test_what_a_cycle_kept_may_be_a_parent_in_the_next(sandbox: Sandbox, dataset: Dataset) -> None:
+def test_what_a_cycle_kept_may_be_a_parent_in_the_next(sandbox: Sandbox, digits: Dataset) -> None:
     store = Store(MemoryRepository())
     blind = WIDE.source.replace("return self.head(", "return 0.0 * self.head(")
     store.import_baseline("blind", Architecture(source=blind, hparams=WIDE.hparams))
-    evaluator = Evaluator(store, sandbox, dataset, NoveltyIndex(store), MEASUREMENT)
+    evaluator = Evaluator(store, sandbox, digits, NoveltyIndex(store), MEASUREMENT)
     best = Selection(strategy="top-k", size=1)
     config = RunConfig(cycles=2, candidates=1, attempts=1, measurement=MEASUREMENT, selection=best)
     proposer = Scripted(lambda source: novel(source.replace("0.0 * ", "")), dead_code)
@@ -247,12 +247,12 @@ def test_a_run_without_a_parent_is_refused(
         loop(evaluator, Scripted(), config).drive()
 
 
-def test_the_same_seeds_give_the_same_search(sandbox: Sandbox, dataset: Dataset) -> None:
+def test_the_same_seeds_give_the_same_search(sandbox: Sandbox, digits: Dataset) -> None:
     lineages = []
     for _ in range(2):
         store = Store(MemoryRepository())
         store.import_baseline("wide-net", WIDE)
-        evaluator = Evaluator(store, sandbox, dataset, NoveltyIndex(store), MEASUREMENT)
+        evaluator = Evaluator(store, sandbox, digits, NoveltyIndex(store), MEASUREMENT)
         config = RunConfig(cycles=2, candidates=2, measurement=MEASUREMENT)
         loop(evaluator, MutationProposer(), config).drive()
         lineages.append(

@@ -1,4 +1,4 @@
-"""A workbench on a real store with two small baselines, and one sandbox for all tests."""
+"""A workbench on a real store with two small baselines."""
 
 from collections.abc import Generator
 from pathlib import Path
@@ -11,23 +11,12 @@ from deltanas_repo_store.git_repository import create_repository
 from deltanas_tools.sandbox import Sandbox
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture(autouse=True)
 def isolated(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DELTANAS_CACHE", str(cache))
     monkeypatch.delenv("DELTANAS_STORE", raising=False)
     monkeypatch.delenv("DELTANAS_DATA", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
-
-
-@pytest.fixture(scope="session")
-def sandbox() -> Generator[Sandbox]:
-    with Sandbox() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,6 +1,4 @@
 import ast
-import subprocess
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,7 +7,6 @@ from hypothesis import strategies as st
 from deltanas_tools.propose_delta.mutation.bindings import divisor
 from deltanas_tools.propose_delta.mutation.network import Network, find_nodes
 from deltanas_tools.propose_delta.mutation.source import Change, Source, apply_changes
-from deltanas_tools.propose_delta.mutation.unified_diff import unified_diff
 
 
 @pytest.mark.parametrize(
@@ -46,36 +43,6 @@ def test_changes_refer_to_the_text_before_any_of_them() -> None:
 def test_changes_that_overlap_are_refused() -> None:
     with pytest.raises(ValueError, match="overlap"):
         apply_changes("abc", [Change(0, 2, ""), Change(1, 3, "")])
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        pytest.param("a\nb\nc\n", "a\nB\nc\n", id="plain"),
-        pytest.param("a\nb", "a\nc", id="no final line end on both sides"),
-        pytest.param("a\nb\n", "a\nb", id="final line end lost"),
-        pytest.param("a\nb", "a\nb\n", id="final line end gained"),
-        pytest.param("a\r\nb\r\n", "a\r\nc\r\n", id="Windows line ends"),
-        pytest.param("a\x0c\nb\x1cb\n", "a\x0c\nb\x1cc\n", id="other control characters"),
-        pytest.param("ä\nb\n", "ä\nü\n", id="not ASCII"),
-    ],
-)
-def test_git_applies_a_diff_exactly(before: str, after: str, tmp_path: Path) -> None:
-    (tmp_path / "net.py").write_bytes(before.encode())
-
-    subprocess.run(
-        ["git", "apply", "-"], input=unified_diff(before, after).encode(), cwd=tmp_path, check=True
-    )
-
-    assert (tmp_path / "net.py").read_bytes() == after.encode()
-
-
-def test_a_diff_names_the_file_of_the_store() -> None:
-    assert unified_diff("a\n", "b\n").startswith("--- a/net.py\n+++ b/net.py\n@@ -1 +1 @@\n")
-
-
-def test_equal_sources_have_an_empty_diff() -> None:
-    assert unified_diff("a", "a") == ""
 
 
 @pytest.mark.parametrize(

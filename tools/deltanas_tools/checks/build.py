@@ -17,7 +17,7 @@ class Build(Record):
     num_operations: Annotated[int, Field(ge=0)]
     """Operations of one forward pass in training mode."""
     trace: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    """Digest of every operation of that pass and of one training step, with shapes and scalars."""
+    """Digest of every operation of that pass, with shapes and scalars."""
 
 
 def check_build(

@@ -6,7 +6,6 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from deltanas_tools.sandbox.candidate import (
@@ -21,7 +20,7 @@ from deltanas_tools.sandbox.child import Reply
 
 
 def build(payload: Mapping[str, Any]) -> Reply:
-    """Build the network, run one forward pass and one training step, and report.
+    """Build the network, run one forward pass in training mode, and report.
 
     Raises:
         Fault: the candidate fails at one of the steps.
@@ -41,17 +40,13 @@ def build(payload: Mapping[str, Any]) -> Reply:
         device=torch.device("cpu"),
     )
     inputs = torch.randn(in_shape)
-    labels = torch.arange(in_shape[0]) % num_classes
     net.train()
     with _Trace() as trace, blamed("forward", "Net.forward", source):
         output = net(inputs)
     _check_output(output, in_shape[0], num_classes)
-    num_operations = trace.num_operations
-    with trace:
-        _learn_once(net, prm, inputs, labels, trace)
     report: dict[str, object] = {
         "num_params": num_trainable(net),
-        "num_operations": num_operations,
+        "num_operations": trace.num_operations,
         "trace": trace.digest(),
     }
     return report, b""
@@ -85,25 +80,6 @@ def _check_output(output: object, batch: int, num_classes: int) -> None:
         raise Fault("not-finite", "forward: the logits of the untrained network are not all finite")
 
 
-def _learn_once(
-    net: nn.Module,
-    prm: Mapping[str, object],
-    inputs: torch.Tensor,
-    labels: torch.Tensor,
-    trace: "_Trace",
-) -> None:
-    """Add one training step to the trace, so that another optimiser or rate counts as a change.
-
-    A failure here is not a verdict: one batch is not an epoch (a schedule may divide by the
-    number of batches), and the training itself comes later and judges.
-    """
-    try:
-        net.train_setup(dict(prm))  # type: ignore[operator]
-        net.learn([(inputs, labels)])  # type: ignore[operator]
-    except BaseException as error:  # the boundary to model-written code, which may sys.exit
-        trace.note(type(error).__name__)
-
-
 class _Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Digests every operation below autograd: name, shapes and types of tensors, scalars."""
 
@@ -122,12 +98,9 @@ class _Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Note the operation, then run it."""
         kwargs = kwargs or {}
         self.num_operations += 1
-        self.note(f"{func}({', '.join(_words(args))}; {', '.join(_words(kwargs))})")
-        return func(*args, **kwargs)
-
-    def note(self, text: str) -> None:
-        """Add a line to the trace."""
+        text = f"{func}({', '.join(_words(args))}; {', '.join(_words(kwargs))})"
         self._hash.update(text.encode(errors="backslashreplace") + b"\n")
+        return func(*args, **kwargs)
 
     def digest(self) -> str:
         """Return the digest of all lines so far."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from deltanas_repo_store.errors import ProposerError
 from deltanas_repo_store.records import Proposal, Rejection
 from deltanas_tools.brief import Brief
+from deltanas_tools.delta import render_delta
 from deltanas_tools.propose_delta.mutation.network import Network
 from deltanas_tools.propose_delta.mutation.operators import OPERATORS
 from deltanas_tools.propose_delta.mutation.source import Edit, apply_changes
-from deltanas_tools.propose_delta.mutation.unified_diff import unified_diff
 
 EDIT_WEIGHTS = (10, 25, 30, 20, 10, 5)
 """Odds of one edit, of two, and so on: the mean is 3.1.
@@ -42,7 +42,7 @@ class MutationProposer:
         num_edits = min(max(num_edits + _adjustment(brief.refusals), 1), MAX_EDITS)
         mutated, edits = mutate(brief.parent.source, num_edits, rng)
         return Proposal(
-            answer=unified_diff(brief.parent.source, mutated),
+            answer=render_delta(brief.parent.source, mutated),
             proposer=self.name,
             summary=_joined([edit.summary for edit in edits]),
             seed=seed,
