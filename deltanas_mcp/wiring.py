@@ -11,10 +11,11 @@ from deltanas_agent.evaluator import Evaluator
 from deltanas_agent.submit import KIND
 from deltanas_mcp.settings import cache_folder, data_source, parse_run_config
 from deltanas_repo_store.baselines import baseline_names, baselines
+from deltanas_repo_store.entries import BaselineEntry
 from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.git_repository import GitRepository, create_repository
 from deltanas_repo_store.store import Store
-from deltanas_tools.datasets import prepare
+from deltanas_tools.datasets import Dataset, prepare
 from deltanas_tools.novelty_check import THRESHOLD, NoveltyIndex
 from deltanas_tools.propose_delta.mutation import MutationProposer
 from deltanas_tools.propose_delta.port import Proposer
@@ -67,12 +68,7 @@ class Workbench:
         """Return the evaluator for these conditions; the data set is prepared if it is not."""
         key = f"{threshold} {measurement.model_dump_json()}"
         if key not in self._evaluators:
-            dataset = prepare(
-                measurement.dataset,
-                cache=cache_folder(),
-                source=data_source(),
-                download=download,
-            )
+            dataset = prepare_dataset(measurement.dataset, download=download)
             self._evaluators[key] = Evaluator(
                 self.store, self.sandbox, dataset, self.novelty_index(threshold), measurement
             )
@@ -81,6 +77,15 @@ class Workbench:
     def novelty_index(self, threshold: float = THRESHOLD) -> NoveltyIndex:
         """Return the index of the store; its signatures are computed once."""
         return self._novelty.setdefault(threshold, NoveltyIndex(self.store, threshold))
+
+
+def prepare_dataset(name: str, *, download: bool = False) -> Dataset:
+    """Return a data set, prepared in the user's cache from what the user has.
+
+    Raises:
+        ConfigError: it is not there, and was not or could not be downloaded.
+    """
+    return prepare(name, cache=cache_folder(), source=data_source(), download=download)
 
 
 @contextmanager
@@ -98,7 +103,16 @@ def proposer(name: str) -> Proposer:
 
 
 def begin_search(store: Store, run: str, config: RunConfig) -> None:
-    """Take the name ``run`` for a search, and keep all that decides its course."""
+    """Take the name ``run`` for a search, and keep all that decides its course.
+
+    Raises:
+        ConfigError: the name is taken or cannot be one, or a baseline is not in the store.
+    """
+    there = {entry.name for entry in store.entries() if isinstance(entry, BaselineEntry)}
+    if missing := sorted(set(config.baselines or ()) - there):
+        raise ConfigError(
+            f"the store has no baseline {missing[0]!r}; it has {', '.join(sorted(there)) or 'none'}"
+        )
     packages = ("deltanas-mcp", "torch", "torchvision", "numpy")
     versions = {package: version(package) for package in packages}
     store.begin_run(
@@ -116,6 +130,13 @@ def search_config(store: Store, run: str) -> RunConfig:
     if kept.get("kind") == KIND:
         raise ConfigError(f"{run!r} holds candidates from outside a search; nothing to resume")
     return parse_run_config(kept.get("config"), where=f"the run {run} of the store")
+
+
+def with_budget(config: RunConfig, answers: int | None, seconds: float | None) -> RunConfig:
+    """Return the configuration with other limits for this session, where some are given."""
+    given = {"answers": answers, "seconds": seconds}
+    budget = config.budget.model_copy(update={k: v for k, v in given.items() if v is not None})
+    return config.model_copy(update={"budget": budget})
 
 
 def searches(store: Store) -> tuple[str, ...]:

@@ -41,14 +41,12 @@ class Measurement(Record):
         return Limits(wall_seconds=self.check_seconds, memory_bytes=self.memory_mib * _MEBIBYTE)
 
     def train_limits(self) -> Limits:
-        """Return the limits of a training. CUDA reserves more addresses than any limit allows."""
-        on_cpu = self.device == "cpu"
-        memory = self.memory_mib * _MEBIBYTE if on_cpu else None
-        return Limits(wall_seconds=self.train_seconds, memory_bytes=memory)
+        """Return the limits of a training; on CUDA, training itself lifts that on memory."""
+        return Limits(wall_seconds=self.train_seconds, memory_bytes=self.memory_mib * _MEBIBYTE)
 
 
 class Budget(Record):
-    """Where a run stops although cycles are left. Raising a limit lets it resume."""
+    """Where a run stops although cycles are left. `deltanas resume` can raise a limit."""
 
     seconds: Annotated[float, Field(gt=0)] | None = None
     """Wall time spent on candidates, in seconds, over all sessions of the run."""

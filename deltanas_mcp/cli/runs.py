@@ -49,9 +49,11 @@ def run(
     that was finished is lost, and `deltanas resume` goes on.
     """
     from deltanas_mcp.settings import load_run_config
-    from deltanas_mcp.wiring import begin_search, create_store, open_store
+    from deltanas_mcp.wiring import begin_search, create_store, open_store, prepare_dataset
 
     settings = load_run_config(config)
+    # Before anything is written: a run that cannot begin must not take its name.
+    prepare_dataset(settings.measurement.dataset)
     if not store.exists():
         typer.echo(f"Made the store {store} with {create_store(store)} baselines.")
     run_name = name or config.stem
@@ -68,8 +70,14 @@ def resume(
         str | None, typer.Argument(help="Name of the run; the only one where left out.")
     ] = None,
     store: StoreOption = DEFAULT_STORE,
+    answers: Annotated[
+        int | None, typer.Option(min=1, help="Budget of answers from now on, in all.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.0, help="Budget of seconds from now on, in all.")
+    ] = None,
 ) -> None:
-    """Go on with a run that was interrupted or killed."""
+    """Go on with a run that was interrupted or killed, or whose budget was spent."""
     from deltanas_mcp.wiring import open_store, searches
     from deltanas_repo_store.errors import ConfigError
 
@@ -79,7 +87,7 @@ def resume(
             if len(there) != 1:
                 raise ConfigError(f"say which run to resume: {', '.join(there) or 'there is none'}")
             name = there[0]
-    _drive(store, name)
+    _drive(store, name, answers=answers, seconds=seconds)
 
 
 def _decide(run_name: str, there: tuple[str, ...], choice: IfExists, store: Path) -> str:
@@ -104,15 +112,17 @@ def _decide(run_name: str, there: tuple[str, ...], choice: IfExists, store: Path
     return run_name if choice is IfExists.RESUME else fresh
 
 
-def _drive(store: Path, run_name: str) -> None:
+def _drive(
+    store: Path, run_name: str, *, answers: int | None = None, seconds: float | None = None
+) -> None:
     from deltanas_agent.leaderboard import leaderboard
     from deltanas_agent.loop import Loop
     from deltanas_mcp.cli.progress import run_view
     from deltanas_mcp.cli.tables import console, next_steps, print_leaderboard, print_summary
-    from deltanas_mcp.wiring import open_workbench, proposer, search_config
+    from deltanas_mcp.wiring import open_workbench, proposer, search_config, with_budget
 
     with open_workbench(store) as bench:
-        config = search_config(bench.store, run_name)
+        config = with_budget(search_config(bench.store, run_name), answers, seconds)
         evaluator = bench.evaluator(config.measurement, threshold=config.novelty_threshold)
         writer = proposer(config.proposer)
         with _resumable(store, run_name), run_view() as view:

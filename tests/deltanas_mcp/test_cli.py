@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from deltanas_mcp.cli import app
 from deltanas_mcp.settings import load_run_config
+from deltanas_mcp.wiring import open_store
 from deltanas_repo_store.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -72,3 +73,54 @@ def test_an_existing_run_is_not_overwritten(store_path: Path, tmp_path: Path) ->
     again = CliRunner().invoke(app, [*call, "--if-exists", "refuse"])
     assert again.exit_code == 1
     assert "--if-exists new" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        pytest.param("[measurement]\ndataset = 'cifar-10'\n", "fetch cifar-10", id="data set"),
+        pytest.param("baselines = ['nosuch']\n", "'nosuch'", id="baseline"),
+    ],
+)
+def test_a_run_that_cannot_begin_does_not_take_its_name(
+    store_path: Path, tmp_path: Path, text: str, named: str
+) -> None:
+    (tmp_path / "night.toml").write_text(text)
+    result = CliRunner().invoke(
+        app, ["run", str(tmp_path / "night.toml"), "--store", str(store_path)]
+    )
+    assert result.exit_code == 1
+    assert named in result.stderr
+    with open_store(store_path) as store:
+        assert store.runs() == ()
+
+
+def test_resuming_can_raise_the_budget(store_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "night.toml").write_text(
+        "cycles = 1\ncandidates = 2\nattempts = 1\nbaselines = ['plain-cnn']\n"
+        "[budget]\nanswers = 1\n"
+    )
+    where = ["--store", str(store_path)]
+    first = CliRunner().invoke(app, ["run", str(tmp_path / "night.toml"), *where])
+    assert "the budget of 1 answers is spent" in first.stdout
+    again = CliRunner().invoke(app, ["resume", "night", "--answers", "2", *where])
+    assert again.exit_code == 0, again.output
+    with open_store(store_path) as store:
+        assert len(store.candidates("night")) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["show", "plain-cnn"], ["check", "plain-cnn"], ["novelty", "plain-cnn"], ["baselines"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_an_architecture_can_be_looked_at(store_path: Path, arguments: list[str]) -> None:
+    result = CliRunner().invoke(app, [*arguments, "--store", str(store_path)])
+    assert result.exit_code == 0, result.output
+    assert result.stdout
+
+
+def test_the_doctor_finds_this_machine_fit(store_path: Path) -> None:
+    result = CliRunner().invoke(app, ["doctor", "--store", str(store_path)])
+    assert result.exit_code == 0, result.output
+    assert "sandbox" in result.stdout

@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from deltanas_mcp.wiring import open_store
 from deltanas_repo_store.entries import KeptEntry
 
@@ -85,3 +87,34 @@ def test_killing_a_run_at_ten_random_points_loses_and_repeats_nothing(
         subprocess.run([*git, "update-ref", "--stdin"], input=listing.stdout, check=True)
     assert start(untouched, config, cache).wait(300) == 0
     assert endings(untouched) == endings(store_path)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_how_to_go_on(
+    store_path: Path, tmp_path: Path, cache: Path, sent: signal.Signals
+) -> None:
+    config = tmp_path / "night.toml"
+    config.write_text(CONFIG)
+    # A shell that starts us in the background has SIGINT ignored; a terminal has not.
+    program = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from deltanas_mcp.cli import main\n"
+        "main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", program, "run", str(config), "--store", str(store_path)],
+        cwd=ROOT,
+        env={**os.environ, "DELTANAS_CACHE": str(cache)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert "baseline" in process.stdout.readline()
+        process.send_signal(sent)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"deltanas resume night --store {store_path}" in errors
+    with open_store(store_path) as store:
+        assert store.runs() == ("night",)
