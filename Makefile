@@ -9,7 +9,9 @@ AGAIN ?= ask
 .PHONY: quickstart test test-all lint format bench clean
 
 quickstart: $(VENV)/.installed
-	$(BIN)/deltanas run configs/quickstart.toml --store $(STORE) --if-exists $(AGAIN)
+	$(BIN)/deltanas run configs/quickstart.toml --store $(STORE) --if-exists $(AGAIN) \
+	  || { echo "Here: make quickstart AGAIN=resume, or AGAIN=new"; exit 1; }
+	@echo "deltanas is in $(BIN); to run this again: make quickstart AGAIN=resume, or AGAIN=new"
 
 test: lint
 	$(BIN)/pytest
