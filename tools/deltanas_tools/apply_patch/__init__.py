@@ -1,9 +1,21 @@
 """apply_patch: from a parent and an answer to a candidate, or to a reason that helps.
 
-Nothing is guessed. A hunk applies where its old lines stand, at the one place in the parent
-where they do; everything else is refused, with what was wrong and where.
+Everything that has one meaning is applied, however it is written; everything else is refused.
+Nothing is guessed: a place is never chosen because it is near.
 """
 
-from deltanas_tools.apply_patch.engine import Applied, Code, Refused, apply
+from deltanas_tools.apply_patch.engine import apply
+from deltanas_tools.apply_patch.gates import NO_GATES, RUN_GATES, TEXT_GATES, Gates
+from deltanas_tools.apply_patch.result import Applied, Code, Format, Refused
 
-__all__ = ["Applied", "Code", "Refused", "apply"]
+__all__ = [
+    "NO_GATES",
+    "RUN_GATES",
+    "TEXT_GATES",
+    "Applied",
+    "Code",
+    "Format",
+    "Gates",
+    "Refused",
+    "apply",
+]

@@ -1,320 +1,217 @@
-"""The engine: locate every hunk by its content, combine the edits, pass the gates.
+"""apply: from a parent and an answer to a text, or to a reason that helps.
 
-Pure and total: any two texts in, `Applied` or `Refused` out. A place is never chosen because
-it is near. Stated line numbers decide between several places only where every header of the
-diff counts its lines right and the hunk stands, to the letter, at its stated line.
+Pure and total: any two texts in, `Applied` or `Refused` out, within a time that their lengths
+bound. Everything that has one meaning is applied; all else is refused.
 """
 
 import ast
-import difflib
-import itertools
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from deltanas_repo_store.errors import PatchError
-from deltanas_tools.apply_patch.hunks import Hunk, HunkLine, Unreadable, read_hunks
+from deltanas_repo_store.records import HParamValue
+from deltanas_tools.apply_patch import characters
+from deltanas_tools.apply_patch.combine import combine
+from deltanas_tools.apply_patch.dressing import Dressed, normalised, undress, unwrap
+from deltanas_tools.apply_patch.edits import Placed
+from deltanas_tools.apply_patch.explain import not_found
+from deltanas_tools.apply_patch.frame import Frame
+from deltanas_tools.apply_patch.gates import (
+    TEXT_GATES,
+    Gates,
+    check_placeholders,
+    check_run,
+    check_syntax,
+    parse,
+)
+from deltanas_tools.apply_patch.hunks import Hunk
+from deltanas_tools.apply_patch.hyperparameters import Hyperparameters, read_hyperparameters
+from deltanas_tools.apply_patch.place import (
+    is_approximate,
+    place,
+    place_late,
+    place_strictly,
+)
+from deltanas_tools.apply_patch.reader import read_leniently
+from deltanas_tools.apply_patch.result import Applied, Format, Refusal, Refused, shown
+from deltanas_tools.apply_patch.search_replace import has_blocks, read_blocks
+from deltanas_tools.apply_patch.well_formed import read_well_formed
 from deltanas_tools.delta import render_delta
 
-Code = Literal[
-    "no-hunk",
-    "new-file",
-    "delete-file",
-    "multi-file",
-    "stray-line",
-    "no-anchor",
-    "ambiguous",
-    "not-found",
-    "already-applied",
-    "conflict",
-    "no-op",
-    "syntax",
-]
-"""Why an answer is refused."""
-
-MAX_SITES_COMPARED = 64
-"""So many places of an ambiguous hunk are tried for giving one and the same text."""
+MAX_CHARS = 2_000_000
+"""Length of a parent, an answer or a result, beyond which nothing is tried."""
+MAX_LINES = 50_000
+"""Lines of an answer."""
 
 
-MAX_LINE_COMPARED = 200
-"""Characters of a line that are compared when the nearest one is looked for."""
+def apply(
+    baseline: str,
+    answer: str,
+    *,
+    gates: Gates = TEXT_GATES,
+    hparams: Mapping[str, HParamValue] | None = None,
+) -> Applied | Refused:
+    """Apply the change in ``answer`` to ``baseline``: all of it or nothing.
 
-
-@dataclass(frozen=True)
-class Applied:
-    """The parent with the delta applied."""
-
-    text: str
-    canonical_diff: str
-    """Unified diff from the parent to ``text``: what the store keeps and ``git show`` shows."""
-    relaxations: tuple[str, ...]
-    """What a strict reader would have refused; empty for a strictly correct answer."""
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Why the answer cannot be applied, in a form that a model can act on."""
-
-    code: Code
-    message: str
-    hunk: int = 0
-    """Number of the hunk at fault, from 1; 0 where the whole answer is."""
-    line: str = ""
-    """The offending line as the answer has it."""
-    sites: tuple[int, ...] = ()
-    """Line numbers of the parent, from 1, that the hunk fits or comes nearest to."""
-
-    def error(self) -> PatchError:
-        """Return the same as an error, for those who asked for a result."""
-        return PatchError(
-            self.message, code=self.code, hunk=self.hunk, line=self.line, sites=self.sites
-        )
-
-
-@dataclass(frozen=True)
-class _Baseline:
-    """The parent as lines without their endings."""
-
-    lines: list[str]
-    final_newline: bool
-    carriage_returns: bool
-    """Most lines end in CR LF, and so will the added ones."""
-
-    @classmethod
-    def of(cls, text: str) -> "_Baseline":
-        lines = text.split("\n")
-        final_newline = lines[-1] == ""
-        if final_newline:
-            lines.pop()
-        ending = sum(line.endswith("\r") for line in lines)
-        return cls(lines, final_newline, carriage_returns=ending * 2 > len(lines))
-
-    def added(self, text: str) -> str:
-        bare = text.removesuffix("\r")
-        return f"{bare}\r" if self.carriage_returns else bare
-
-
-@dataclass(frozen=True)
-class _Edit:
-    """Replace the parent's lines ``start`` to ``end`` (from 0, end not included)."""
-
-    start: int
-    end: int
-    lines: tuple[str, ...]
-    hunk: int
-
-
-@dataclass(frozen=True)
-class _Placed:
-    """A hunk at its site."""
-
-    hunk: Hunk
-    site: int
-
-    def edits(self, baseline: _Baseline) -> list[_Edit]:
-        edits: list[_Edit] = []
-        at = start = self.site
-        added: list[str] = []
-        for line in self.hunk.lines:
-            if line.op == "+":
-                added.append(baseline.added(line.text))
-                continue
-            if line.op == " ":
-                if added or at > start:
-                    edits.append(_Edit(start, at, tuple(added), self.hunk.number))
-                added, start = [], at + 1
-            at += 1
-        if added or at > start:
-            edits.append(_Edit(start, at, tuple(added), self.hunk.number))
-        return edits
-
-    def kept(self) -> set[int]:
-        old = self.hunk.old
-        return {self.site + offset for offset, line in enumerate(old) if line.op == " "}
-
-
-class _Refusal(Exception):
-    def __init__(self, refused: Refused) -> None:
-        super().__init__(refused.message)
-        self.refused = refused
-
-
-def apply(baseline: str, answer: str) -> Applied | Refused:
-    """Apply the delta in ``answer`` to ``baseline``: all of its hunks or nothing."""
+    Args:
+        baseline: The parent's source.
+        answer: What a model or a person wrote: a unified diff or SEARCH/REPLACE blocks, with
+            anything round them.
+        gates: What the result must be besides.
+        hparams: The parent's hyper-parameters, which the answer's ``<hp>`` tag is held against;
+            that tag is not read where they are left out.
+    """
+    format_: Format = "none"
     try:
-        return _apply(baseline, answer)
-    except Unreadable as reason:
-        # The reader's codes are a part of ours.
-        code: Code = reason.code  # type: ignore[assignment]
-        return Refused(code, reason.message, hunk=reason.hunk, line=reason.line)
-    except _Refusal as refusal:
-        return refusal.refused
+        _check_size(baseline, answer)
+        unwrapped = unwrap(normalised(answer))
+        blocks = has_blocks(unwrapped.text)
+        format_ = "search/replace" if blocks else "unified diff"
+        frame = Frame(baseline)
+        solution = _of_blocks(frame, unwrapped) if blocks else _of_diff(frame, answer, unwrapped)
+        applied = _checked(baseline, solution, gates)
+    except Refusal as refusal:
+        refused = refusal.refused
+        return replace(refused, format="none" if refused.code == "no-hunk" else format_)
+    proposed = (
+        read_hyperparameters(unwrapped.hparams, hparams)
+        if unwrapped.hparams is not None and hparams is not None
+        else Hyperparameters({}, ())
+    )
+    return Applied(
+        text=applied.text,
+        canonical_diff=render_delta(baseline, applied.text),
+        relaxations=tuple(dict.fromkeys(applied.notes)),
+        format=format_,
+        hparams=proposed.values,
+        hparams_problems=proposed.problems,
+    )
 
 
-def _apply(text: str, answer: str) -> Applied:
-    reading = read_hunks(answer)
-    baseline = _Baseline.of(text)
-    hunks = [hunk for hunk in reading.hunks if any(line.op != " " for line in hunk.lines)]
-    if not hunks:
-        raise _Refusal(Refused("no-op", "the delta changes nothing: no line is added or removed"))
-    trusted = all(hunk.counts_right for hunk in reading.hunks)
-    placed = [_locate(baseline, hunk, trusted=trusted) for hunk in hunks]
-    result = _combine(baseline, placed)
-    if result == text:
-        raise _Refusal(Refused("no-op", "the delta changes nothing: it adds what it removes"))
-    _check_syntax(text, result)
-    relaxations = [*reading.dressing]
-    for each in placed:
-        name = f"hunk {each.hunk.number}"
-        relaxations += [] if each.hunk.counts_right else [f"{name}: counts"]
-        relaxations += [] if each.site == _stated(each.hunk) else [f"{name}: position"]
-    return Applied(result, render_delta(text, result), tuple(relaxations))
-
-
-def _stated(hunk: Hunk) -> int | None:
-    """Return the stated site, from 0. An insertion states the line that it comes after."""
-    if hunk.start is None:
-        return None
-    return hunk.start - 1 if hunk.old else hunk.start
-
-
-def _locate(baseline: _Baseline, hunk: Hunk, *, trusted: bool) -> _Placed:
-    old, stated = hunk.old, _stated(hunk)
-    if not old:
-        if not (trusted and stated is not None and stated <= len(baseline.lines)):
-            raise _refusal(
-                hunk,
-                "no-anchor",
-                "only adds lines and says nowhere; keep a line of the parent before or after them",
+def _check_size(baseline: str, answer: str) -> None:
+    for what, text in (("parent", baseline), ("answer", answer)):
+        if len(text) > MAX_CHARS:
+            raise Refusal(
+                "too-large", f"the {what} has {len(text)} characters, more than {MAX_CHARS}"
             )
-        return _Placed(hunk, stated)
-    sites = _sites(baseline, old)
-    if len(sites) == 1:
-        return _Placed(hunk, sites[0])
-    if not sites:
-        raise _not_found(baseline, hunk)
-    if trusted and stated in sites:
-        return _Placed(hunk, stated)
-    if len(sites) <= MAX_SITES_COMPARED:
-        results = {_combine(baseline, [_Placed(hunk, site)]) for site in sites}
-        if len(results) == 1:
-            return _Placed(hunk, sites[0])
-    numbers = tuple(site + 1 for site in sites)
-    raise _refusal(
-        hunk,
-        "ambiguous",
-        f"fits at lines {_listing(numbers)}; add context lines that tell them apart",
-        sites=numbers,
-    )
+    if answer.count("\n") > MAX_LINES:
+        raise Refusal("too-large", f"the answer has more than {MAX_LINES} lines")
 
 
-def _sites(baseline: _Baseline, wanted: list[HunkLine]) -> list[int]:
-    """Return every place, from 0, where the lines stand one after the other."""
-    bare = [line.removesuffix("\r") for line in baseline.lines]
-    texts = [line.text.removesuffix("\r") for line in wanted]
-    at_the_end = not wanted[-1].newline and not baseline.final_newline
-    first = len(bare) - len(texts) if at_the_end else 0
-    return [
-        at
-        for at in range(max(first, 0), len(bare) - len(texts) + 1)
-        if bare[at] == texts[0] and bare[at : at + len(texts)] == texts
-    ]
+@dataclass(frozen=True)
+class _Solution:
+    """Hunks at their places, and the text they make."""
+
+    frame: Frame
+    hunks: tuple[Hunk, ...]
+    placed: tuple[Placed, ...]
+    text: str
+    notes: tuple[str, ...]
+    is_strict: bool = False
+    """Whether the diff is right in everything."""
+    is_late: bool = False
+    """Whether a hunk was placed on the result of the others."""
 
 
-def _not_found(baseline: _Baseline, hunk: Hunk) -> _Refusal:
-    added = any(line.op == "+" for line in hunk.lines)
-    if added and (there := _sites(baseline, hunk.new)):
-        return _refusal(
-            hunk,
-            "already-applied",
-            f"is applied already: its new lines stand at line {there[0] + 1}",
-            sites=(there[0] + 1,),
+def _of_blocks(frame: Frame, unwrapped: Dressed) -> _Solution:
+    reading = read_blocks(unwrapped.text)
+    return _solve(frame, reading.hunks, unwrapped.notes + reading.notes)
+
+
+def _of_diff(frame: Frame, answer: str, unwrapped: Dressed) -> _Solution:
+    if frame.has_mixed_endings and "\r\n" in answer:
+        literal = Frame(frame.text, literal_returns=True)
+        if (solution := _strict(literal, undress(unwrap(answer)), ())) is not None:
+            return solution
+    dressed = undress(unwrapped)
+    endings = ("line endings",) if frame.ends_in_returns != ("\r\n" in answer) else ()
+    if (solution := _strict(frame, dressed, endings)) is not None:
+        return solution
+    reading = read_leniently(dressed.text, frame, enclosed=dressed.enclosed)
+    notes = dressed.notes + endings + reading.notes
+    if (placed := place_strictly(frame, reading.hunks)) is not None:
+        placed = tuple(replace(each, notes=each.hunk.notes) for each in placed)
+        return _solution(frame, reading.hunks, placed, notes)
+    return _solve(frame, reading.hunks, notes)
+
+
+def _strict(frame: Frame, dressed: Dressed, endings: tuple[str, ...]) -> _Solution | None:
+    reading = read_well_formed(dressed.text)
+    placed = None if reading is None else place_strictly(frame, reading.hunks)
+    if reading is None or placed is None:
+        return None
+    notes = dressed.notes + endings + reading.notes
+    return replace(_solution(frame, reading.hunks, placed, notes), is_strict=True)
+
+
+def _solve(frame: Frame, hunks: tuple[Hunk, ...], notes: tuple[str, ...]) -> _Solution:
+    """Place every hunk, one that stands nowhere on the result of the others."""
+    placement = place(frame, hunks)
+    solution = _solution(frame, hunks, placement.placed, notes)
+    for hunk in placement.homeless:
+        if not placement.placed:
+            raise not_found(frame, hunk)
+        result = Frame(solution.text)
+        late = place_late(result, hunk, frame)
+        after = _solution(result, hunks, (late,), solution.notes)
+        solution = replace(solution, text=after.text, notes=after.notes, is_late=True)
+    return solution
+
+
+def _solution(
+    frame: Frame, hunks: tuple[Hunk, ...], placed: tuple[Placed, ...], notes: tuple[str, ...]
+) -> _Solution:
+    _check_is_change(frame, hunks)
+    text, needed = combine(frame, placed)
+    own = [f"hunk {each.hunk.number}: {note}" for each in placed for note in each.notes]
+    return _Solution(frame, hunks, placed, text, (*notes, *own, *needed))
+
+
+def _check_is_change(frame: Frame, hunks: tuple[Hunk, ...]) -> None:
+    if not any(hunk.changes for hunk in hunks):
+        raise Refusal("no-op", "the delta changes nothing: no line is added or removed")
+    first = hunks[0]
+    if first.old or first.start != 0 or not frame.lines:
+        return
+    top_level = {line for line in frame.lines if line.startswith(("class ", "def "))}
+    again = next((line.text for line in first.lines if line.text in top_level), None)
+    if again is not None:
+        raise Refusal(
+            "new-file",
+            f"the diff writes the file anew: it adds {shown(again)}, which the parent has; change "
+            "the parent's lines instead",
+            hunk=first.number,
+            line=again,
         )
-    bare = [line.removesuffix("\r") for line in baseline.lines]
-    known = set(bare)
-    absent = next((line for line in hunk.old if line.text not in known), None)
-    if absent is None:
-        return _refusal(
-            hunk,
-            "not-found",
-            "has old lines that are all in the parent, but not one after the other as here",
-            line=hunk.old[0].text,
-        )
-    # The comparison is quadratic in the lines' length: their beginnings must do.
-    heads = [line[:MAX_LINE_COMPARED] for line in bare]
-    nearest = difflib.get_close_matches(absent.text[:MAX_LINE_COMPARED], heads, n=1, cutoff=0.5)
-    sites = tuple(heads.index(each) + 1 for each in nearest)
-    hint = f"; the nearest is line {sites[0]}: {nearest[0]!r}" if sites else ""
-    return _refusal(
-        hunk,
-        "not-found",
-        f"has the line {absent.text[:MAX_LINE_COMPARED]!r}, which is not in the parent{hint}",
-        line=absent.text,
-        sites=sites,
-    )
 
 
-def _combine(baseline: _Baseline, placed: list[_Placed]) -> str:
-    """Return the parent with all edits, or refuse where they disagree."""
-    edits = {
-        (edit.start, edit.end, edit.lines): edit for each in placed for edit in each.edits(baseline)
-    }
-    ordered = sorted(edits.values(), key=lambda edit: (edit.start, edit.end))
-    for before, after in itertools.pairwise(ordered):
-        if after.start < before.end or (after.start, after.end) == (before.start, before.end):
-            raise _disagreement(after.hunk, before.hunk, after.start)
-    removed = {line: edit.hunk for edit in ordered for line in range(edit.start, edit.end)}
-    for each in placed:
-        for line in each.kept() & removed.keys():
-            raise _disagreement(each.hunk.number, removed[line], line)
-    lines: list[str] = []
-    done = 0
-    for edit in ordered:
-        lines += [*baseline.lines[done : edit.start], *edit.lines]
-        done = edit.end
-    lines += baseline.lines[done:]
-    return "\n".join(lines) + ("\n" if lines and _ends_in_newline(baseline, placed) else "")
+def _checked(baseline: str, solution: _Solution, gates: Gates) -> _Solution:
+    """Take the result through the gates; a result that is not Python may be mended once."""
+    if gates.placeholders:
+        check_placeholders(solution.frame, solution.hunks, strict=solution.is_strict)
+    if solution.text == baseline:
+        raise Refusal("no-op", "the delta changes nothing: it adds what it removes")
+    if len(solution.text) > MAX_CHARS:
+        raise Refusal("too-large", f"the result has more than {MAX_CHARS} characters")
+    if not gates.syntax:
+        return solution
+    tree = parse(solution.text)
+    if isinstance(tree, SyntaxError):
+        mended = None if solution.is_late else _mended(solution)
+        if mended is None:
+            check_syntax(baseline, tree)
+            return solution
+        solution, tree = mended
+    check_run(baseline, solution.text, tree, gates, names=is_approximate(solution.placed))
+    return solution
 
 
-def _ends_in_newline(baseline: _Baseline, placed: list[_Placed]) -> bool:
-    """Say whether the result does: as the parent, unless a marker says otherwise."""
-    for each in placed:
-        old, new = each.hunk.old, each.hunk.new
-        if new and not new[-1].newline:
-            return False
-        if old and not old[-1].newline and new and new[-1].newline:
-            return True
-    return baseline.final_newline
-
-
-def _disagreement(hunk: int, other: int, line: int) -> _Refusal:
-    message = f"hunks {other} and {hunk} disagree about line {line + 1} of the parent"
-    return _Refusal(Refused("conflict", message, hunk=hunk, sites=(line + 1,)))
-
-
-def _check_syntax(before: str, after: str) -> None:
-    if _syntax_error(before) is None and (error := _syntax_error(after)) is not None:
-        message = f"the result is not Python: line {error.lineno}: {error.msg}: {error.text!r}"
-        raise _Refusal(Refused("syntax", message, sites=(error.lineno or 0,)))
-
-
-def _syntax_error(text: str) -> SyntaxError | None:
-    try:
-        ast.parse(text)
-    except SyntaxError as error:
-        return error
-    except (ValueError, RecursionError, MemoryError) as error:
-        # NUL bytes, and nesting that the parser gives up on.
-        return SyntaxError(f"{type(error).__name__}: {error}")
+def _mended(solution: _Solution) -> tuple[_Solution, ast.Module] | None:
+    """Return the result with plain characters in the added lines, if that makes it Python."""
+    added = "".join(line.text for hunk in solution.hunks for line in hunk.lines if line.op == "+")
+    there = [name for name in characters.CLASSES if characters.replace(added, [name]) != added]
+    for classes in [*([name] for name in there), there]:
+        text, notes = combine(solution.frame, solution.placed, frozenset(classes))
+        tree = parse(text)
+        if isinstance(tree, ast.Module):
+            return replace(solution, text=text, notes=(*solution.notes, *notes)), tree
     return None
-
-
-def _refusal(
-    hunk: Hunk, code: Code, message: str, *, line: str = "", sites: tuple[int, ...] = ()
-) -> _Refusal:
-    text = f"hunk {hunk.number} {message}"
-    return _Refusal(Refused(code, text, hunk=hunk.number, line=line, sites=sites))
-
-
-def _listing(numbers: tuple[int, ...]) -> str:
-    shown = ", ".join(str(number) for number in numbers[:5])
-    return shown + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")

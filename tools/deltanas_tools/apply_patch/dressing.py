@@ -1,0 +1,200 @@
+"""Takes off what models put round a diff: thoughts, tags, fences, quote marks, indentation."""
+
+import re
+from dataclasses import dataclass, replace
+
+_TAG_OPEN = re.compile(r"^[ \t]*<(delta|diff|patch)(?: [^>\n]*)?>", re.MULTILINE | re.IGNORECASE)
+_FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})[ \t]*([\w.+-]*)[^`\n]*$")
+_DIFF_TAGS = frozenset({"diff", "patch", "udiff", "unidiff"})
+_DIFF_LINE = re.compile(r"^[ \t>]*(?:@@|--- |\+\+\+ |\*\*\* (?:Begin|Update|Add|Delete) )", re.MULTILINE)
+_MARKED = re.compile(r"^[ \t]*[-+]", re.MULTILINE)
+_ANCHOR = re.compile(r"^([ \t]*)(?:@@|--- \S)", re.MULTILINE)
+_QUOTED = re.compile(r"^[ \t]*> ?(?:@@|--- |\+\+\+ |[-+ ])", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Dressed:
+    """An answer's change, and what was taken off to get at it."""
+
+    text: str
+    notes: tuple[str, ...]
+    hparams: str | None = None
+    """What the answer's ``<hp>`` tag holds."""
+    enclosed: bool = False
+    """Whether a tag or a fence says that this is the change."""
+
+
+def normalised(answer: str) -> str:
+    r"""Return the answer without a byte-order mark, its lines ended by ``\n``."""
+    text = answer.removeprefix("\ufeff").replace("\r\n", "\n")
+    return text if "\n" in text else text.replace("\r", "\n")
+
+
+def unwrap(text: str) -> Dressed:
+    """Take out the answer's thoughts and the tags of the paper's envelope but the delta's."""
+    notes: list[str] = []
+    for thought in ("think", "thinking"):
+        text, found = _without_thought(text, thought)
+        notes += [f"<{thought}>"] if found else []
+    hparams, text = _cut(text, "hp")
+    transform, text = _cut(text, "tr")
+    notes += ["<hp> tag"] if hparams is not None else []
+    notes += ["<tr> tag"] if transform is not None else []
+    return Dressed(text, tuple(notes), hparams=hparams)
+
+
+def undress(dressed: Dressed) -> Dressed:
+    """Take off everything round a diff. Nothing inside of it is touched."""
+    notes = list(dressed.notes)
+    text, tag = _tagged(dressed.text)
+    notes += [f"<{tag}> tag"] if tag else []
+    text, fenced = _fenced(text)
+    notes += ["fence"] if fenced else []
+    text, quoted = _unquoted(text)
+    notes += ["quote marks"] if quoted else []
+    text, indented = _dedented(text)
+    notes += ["indented block"] if indented else []
+    return replace(
+        dressed, text=text, notes=tuple(notes), enclosed=bool(tag or fenced or quoted)
+    )
+
+
+def _without_thought(text: str, name: str) -> tuple[str, bool]:
+    """Return what follows the last thought, and whether there was one.
+
+    A thought that a template opened for the model ends without a beginning in its answer; one
+    that the model never ended is all there is after it.
+    """
+    before, closed, after = text.rpartition(f"</{name}>")
+    if not closed:
+        before, opened, _ = text.partition(f"<{name}>")
+        return before, bool(opened)
+    return after if after.strip() else before.partition(f"<{name}>")[0], True
+
+
+def _cut(text: str, name: str) -> tuple[str | None, str]:
+    """Return what the first ``<name>`` tag holds, and the text without it."""
+    start = text.find(f"<{name}>")
+    end = text.find(f"</{name}>", start)
+    if start < 0 or end < 0:
+        return None, text
+    inner = text[start + len(name) + 2 : end]
+    return inner, text[:start] + text[end + len(name) + 3 :]
+
+
+def _tagged(text: str) -> tuple[str, str]:
+    """Return what the tags for a delta hold, and the first tag's name."""
+    opening = _TAG_OPEN.search(text)
+    if opening is None:
+        return text, ""
+    name = opening[1].lower()
+    bodies: list[str] = []
+    at: re.Match[str] | None = opening
+    while at is not None:
+        closing = re.compile(rf"</{at[1]}>", re.IGNORECASE).search(text, at.end())
+        end = closing.start() if closing else len(text)
+        bodies.append(text[at.end() : end].strip("\n"))
+        at = _TAG_OPEN.search(text, closing.end()) if closing else None
+    return "\n".join(bodies), name
+
+
+def _fenced(text: str) -> tuple[str, bool]:
+    """Return the fenced blocks that are a diff, in order; or the text without other blocks."""
+    if "```" not in text and "~~~" not in text:
+        return text, False
+    outside, blocks = _blocks(text)
+    has_hunks = [_DIFF_LINE.search(body) is not None for _, body in blocks]
+    tagged = [tag in _DIFF_TAGS for tag, _ in blocks]
+    if not any(has_hunks) and (_DIFF_LINE.search(outside) is not None):
+        return outside, True
+    chosen = [
+        body
+        for (_, body), hunks, is_diff in zip(blocks, has_hunks, tagged, strict=True)
+        if hunks or is_diff
+    ]
+    if not chosen and len(blocks) == 1 and _MARKED.search(blocks[0][1]):
+        chosen = [blocks[0][1]]
+    if not chosen:
+        return outside, bool(blocks)
+    # A fence line between them keeps the lines of one block out of the last hunk of another.
+    return "```\n".join(dict.fromkeys(chosen)), True
+
+
+def _blocks(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return what is outside of fences, and the tag and body of each fenced block.
+
+    A fence left open ends with the text. A fence that only closes has its block above it.
+    """
+    outside: list[str] = []
+    blocks: list[tuple[str, str]] = []
+    body: list[str] = []
+    opening: re.Match[str] | None = None
+    for line in text.split("\n"):
+        fence = _FENCE.match(line)
+        if opening is None and fence is not None:
+            opening, body = fence, []
+        elif opening is not None and _closes(fence, opening):
+            blocks.append((opening[3].lower(), _block(body, opening[1])))
+            outside.append("```")
+            opening = None
+        elif opening is not None:
+            body.append(line)
+        else:
+            outside.append(line)
+    if opening is not None:
+        if _is_change(outside) and not _is_change(body):
+            outside.append("```")
+        else:
+            blocks.append((opening[3].lower(), _block(body, opening[1])))
+    return "\n".join(outside), blocks
+
+
+def _closes(fence: re.Match[str] | None, opening: re.Match[str]) -> bool:
+    return (
+        fence is not None
+        and not fence[3]
+        and fence[1] == opening[1]
+        and fence[2].startswith(opening[2])
+    )
+
+
+def _is_change(lines: list[str]) -> bool:
+    return _DIFF_LINE.search("\n".join(lines)) is not None
+
+
+def _block(lines: list[str], indentation: str) -> str:
+    return "".join(f"{line.removeprefix(indentation)}\n" for line in lines)
+
+
+def _unquoted(text: str) -> tuple[str, bool]:
+    """Return the quoted lines without their marks, where the change is in a quotation."""
+    anchored = any(line.startswith(("@@", "--- ", "+++ ")) for line in text.split("\n"))
+    if ">" not in text or anchored or _QUOTED.search(text) is None:
+        return text, False
+    lines = [line.lstrip() for line in text.split("\n") if line.lstrip().startswith(">")]
+    marks = "> " if all(line.startswith("> ") or line.strip() == ">" for line in lines) else ">"
+    if sum(line[len(marks) :][:1] in ("+", "-") for line in lines) == 0:
+        return text, False
+    return "\n".join(line.removeprefix(marks) if line.strip() != ">" else "" for line in lines), True
+
+
+def _dedented(text: str) -> tuple[str, bool]:
+    """Return the text without the indentation that the whole diff has."""
+    anchors = [match[1] for match in _ANCHOR.finditer(text)]
+    if anchors and all(anchors):
+        shared = min(anchors, key=len)
+    elif not anchors:
+        lines = [line for line in text.split("\n") if line.strip()]
+        leads = {line[: len(line) - len(line.lstrip())] for line in lines}
+        shared = min(leads, key=len, default="")
+        marked = any(line[len(shared) :][:1] in ("+", "-") for line in lines)
+        shared = shared if marked else ""
+    else:
+        shared = ""
+    if not shared:
+        return text, False
+    return "\n".join(_strip(line, shared) for line in text.split("\n")), True
+
+
+def _strip(line: str, shared: str) -> str:
+    return line[len(shared) :] if line.startswith(shared) else line.lstrip()

@@ -1,0 +1,134 @@
+"""Gates on the resulting text: what no diff may say, however well it fits."""
+
+import ast
+import warnings
+from dataclasses import dataclass
+
+from deltanas_repo_store.errors import BuildError
+from deltanas_tools.apply_patch.frame import Frame
+from deltanas_tools.apply_patch.hunks import Hunk
+from deltanas_tools.apply_patch.prose import is_placeholder, is_plain_elision
+from deltanas_tools.apply_patch.result import Refusal, shown
+from deltanas_tools.checks.frozen_parts import frozen_parts_changed
+from deltanas_tools.checks.interface import check_interface
+from deltanas_tools.checks.names import unbound_names
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Which gates are closed. Whatever they are, a delta must change something."""
+
+    placeholders: bool = True
+    """Added lines do not stand for others."""
+    syntax: bool = True
+    """The result is Python if the parent is."""
+    names: bool = False
+    """Nothing uses a name that nothing binds; of a hunk placed by similar context, never."""
+    frozen: bool = False
+    """How the network learns, and the names of its hyper-parameters, stay as they are."""
+    interface: bool = False
+    """The result has the architecture interface."""
+
+
+NO_GATES = Gates(placeholders=False, syntax=False)
+TEXT_GATES = Gates()
+"""Gates about the text alone."""
+RUN_GATES = Gates(names=True, frozen=True, interface=True)
+"""All gates: for candidates of a search."""
+
+
+def check_placeholders(frame: Frame, hunks: tuple[Hunk, ...], *, strict: bool) -> None:
+    """Refuse added lines that stand for lines left out.
+
+    Args:
+        frame: The parent.
+        hunks: The change.
+        strict: Whether the diff is right in everything; three dots are Python then.
+
+    Raises:
+        Refusal: code ``placeholder``.
+    """
+    for hunk in hunks:
+        previous = ""
+        for line in hunk.lines:
+            if line.op == "-":
+                continue
+            # Three dots are a body too, after a colon.
+            is_body = strict or previous.endswith(":")
+            is_dots = is_plain_elision(line.text) and not is_body
+            if (
+                line.op == "+"
+                and (is_dots or is_placeholder(line.text))
+                and not frame.has(line.text)
+            ):
+                raise Refusal(
+                    "placeholder",
+                    f"adds {shown(line.text)} in the place of code; leave out of the diff what "
+                    "stays as it is",
+                    hunk=hunk.number,
+                    line=line.text,
+                )
+            previous = line.text.rstrip() or previous
+
+
+def parse(text: str) -> ast.Module | SyntaxError:
+    """Return the syntax tree of a text, or what keeps it from having one."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\d" in a string is the candidate's business
+            return ast.parse(text.removeprefix("\ufeff"))
+    except SyntaxError as error:
+        return error
+    except (ValueError, RecursionError, MemoryError) as error:
+        # NUL bytes and lone surrogates, and nesting that the parser gives up on.
+        return SyntaxError(f"{type(error).__name__}: {error}")
+
+
+def check_syntax(before: str, error: SyntaxError) -> None:
+    """Refuse a result that is not Python, where the parent is.
+
+    Raises:
+        Refusal: code ``syntax``.
+    """
+    if isinstance(parse(before), SyntaxError):
+        return
+    line = (error.text or "").strip()
+    raise Refusal(
+        "syntax",
+        f"the result is not Python: line {error.lineno}: {error.msg}"
+        + (f": {shown(line)}" if line else ""),
+        line=line,
+        sites=(error.lineno or 0,),
+    )
+
+
+def check_run(before: str, after: str, tree: ast.Module, gates: Gates, *, names: bool) -> None:
+    """Refuse a result that a search has no use for.
+
+    Raises:
+        Refusal: code ``unbound``, ``frozen`` or ``interface``.
+    """
+    parent = parse(before) if names or gates.names or gates.frozen else None
+    if isinstance(parent, ast.Module):
+        unbound = unbound_names(before, after) if names or gates.names else ()
+        if unbound:
+            name, line = unbound[0]
+            raise Refusal(
+                "unbound",
+                f"line {line} of the result uses the name {name!r}, and nothing binds it; import "
+                "or define it in the same delta",
+                line=name,
+                sites=(line,),
+            )
+        changed = frozen_parts_changed(parent, tree) if gates.frozen else ()
+        if changed:
+            raise Refusal(
+                "frozen",
+                f"the delta changes {', '.join(changed)}: how a network learns stays as it is, so "
+                "that architectures can be compared; change the layers or forward",
+            )
+    if gates.interface:
+        try:
+            check_interface(after)
+        except BuildError as error:
+            raise Refusal("interface", str(error)) from error
