@@ -54,7 +54,15 @@ class AppliedDelta(Record):
         Field(description="Name of the pending candidate, for train_one_epoch; null: dry run."),
     ]
     delta: Annotated[str, Field(description="The canonical diff, as the store will show it.")]
-    relaxations: Annotated[list[str], Field(description="What a strict reader would refuse.")]
+    relaxations: Annotated[
+        list[str],
+        Field(description="What a strict reader would refuse, hunk by hunk; empty if nothing."),
+    ]
+    format: Annotated[str, Field(description="What was read: unified diff or search/replace.")]
+    hparams_json: Annotated[
+        str, Field(description="Valid hyper-parameters of the <hp> tag, as JSON: kept, not used.")
+    ]
+    hparams_problems: Annotated[list[str], Field(description="What is wrong with that tag.")]
 
 
 class NoveltyAnswer(Record):

@@ -13,7 +13,7 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from deltanas_agent.leaderboard import leaderboard
-from deltanas_agent.submit import applied, submit
+from deltanas_agent.submit import Submission, applied, preview, submit
 from deltanas_mcp import wiring
 from deltanas_mcp.describe import describe
 from deltanas_mcp.results import (
@@ -31,7 +31,7 @@ from deltanas_mcp.wiring import Workbench
 from deltanas_repo_store.entries import RejectedEntry
 from deltanas_repo_store.errors import DeltaNasError
 from deltanas_repo_store.records import ArchitectureId, Evaluation, Kept, Outcome, Proposal
-from deltanas_tools.apply_patch import Refused, apply
+from deltanas_tools.apply_patch import Applied
 from deltanas_tools.finetune_lora import finetune_lora
 
 RUN = "mcp"
@@ -162,24 +162,20 @@ def _add_delta_tools(server: MCPServer, bench: Workbench, working: Lock) -> None
         ] = "",
         dry_run: Annotated[bool, Field(description="Only say whether it applies.")] = False,
     ) -> AppliedDelta:
-        """Apply a unified diff to an architecture and keep the result as a pending candidate.
+        """Apply a delta to an architecture and keep the result as a pending candidate.
 
-        Each hunk must stand in the parent to the letter, in one place; line numbers may be wrong.
-        A refusal names the hunk, the line and the nearest place, and is recorded.
+        Takes a unified diff or SEARCH/REPLACE blocks. Each hunk must stand in the parent, in one
+        place; line numbers may be wrong. A refusal names the hunk, the line and the nearest
+        place, and is recorded.
         """
         with told_to_the_model():
             parent_id = bench.store.resolve(parent)
             if dry_run:
-                result = apply(bench.store.get(parent_id).source, delta)
-                if isinstance(result, Refused):
-                    raise result.error()
-                shown, relaxations, name = result.canonical_diff, result.relaxations, None
-            else:
-                proposal = Proposal(answer=delta, proposer="caller", summary=summary, seed=0)
-                kept = submit(bench.store, run=RUN, parent=parent_id, proposal=proposal)
-                shown, relaxations = kept.delta, kept.relaxations
-                name = f"{RUN}/{kept.pending.key.name}"
-        return AppliedDelta(candidate=name, delta=shown, relaxations=list(relaxations))
+                seen = preview(bench.store, parent=parent_id, answer=delta)
+                return _applied(seen, seen.canonical_diff, candidate=None)
+            proposal = Proposal(answer=delta, proposer="caller", summary=summary, seed=0)
+            kept = submit(bench.store, run=RUN, parent=parent_id, proposal=proposal)
+        return _applied(kept, kept.delta, candidate=f"{RUN}/{kept.pending.key.name}")
 
     @server.tool(annotations=_hints("Check novelty", reads=True, idempotent=True))
     def novelty_check(candidate: Candidate) -> NoveltyAnswer:
@@ -233,6 +229,17 @@ def _add_training_tools(server: MCPServer, bench: Workbench, working: Lock) -> N
         """Tune the local language model on what the search kept; needs one to be configured."""
         with told_to_the_model():
             finetune_lora(base_model)
+
+
+def _applied(made: Applied | Submission, delta: str, *, candidate: str | None) -> AppliedDelta:
+    return AppliedDelta(
+        candidate=candidate,
+        delta=delta,
+        relaxations=list(made.relaxations),
+        format=made.format,
+        hparams_json=json.dumps(dict(made.hparams), sort_keys=True),
+        hparams_problems=list(made.hparams_problems),
+    )
 
 
 def _summaries(bench: Workbench, dataset: str | None) -> list[ArchitectureSummary]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from deltanas_agent.config import Measurement, RunConfig
+from deltanas_agent.config import Deltas, Measurement, RunConfig
 from deltanas_agent.evaluator import Evaluator
-from deltanas_agent.submit import KIND
+from deltanas_agent.submit import KIND, RULES
 from deltanas_mcp.settings import cache_folder, data_source, parse_run_config
 from deltanas_repo_store.baselines import baseline_names, baselines
 from deltanas_repo_store.entries import BaselineEntry
@@ -63,14 +63,20 @@ class Workbench:
     _evaluators: dict[str, Evaluator] = field(default_factory=dict)
 
     def evaluator(
-        self, measurement: Measurement, *, threshold: float = THRESHOLD, download: bool = False
+        self,
+        measurement: Measurement,
+        *,
+        threshold: float = THRESHOLD,
+        deltas: Deltas = RULES,
+        download: bool = False,
     ) -> Evaluator:
         """Return the evaluator for these conditions; the data set is prepared if it is not."""
-        key = f"{threshold} {measurement.model_dump_json()}"
+        key = f"{threshold} {measurement.model_dump_json()} {deltas.model_dump_json()}"
         if key not in self._evaluators:
             dataset = prepare_dataset(measurement.dataset, download=download)
+            novelty = self.novelty_index(threshold)
             self._evaluators[key] = Evaluator(
-                self.store, self.sandbox, dataset, self.novelty_index(threshold), measurement
+                self.store, self.sandbox, dataset, novelty, measurement, deltas
             )
         return self._evaluators[key]
 

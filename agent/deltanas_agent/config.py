@@ -45,6 +45,17 @@ class Measurement(Record):
         return Limits(wall_seconds=self.train_seconds, memory_bytes=self.memory_mib * _MEBIBYTE)
 
 
+class Deltas(Record):
+    """What an answer may say, and what of it is used."""
+
+    frozen_parts: Literal["refuse", "allow"] = "refuse"
+    """Whether a delta may change `train_setup`, `learn` and `supported_hyperparameters`; the
+    paper's prompt forbids it."""
+    hyperparameters: Literal["parent", "proposed"] = "parent"
+    """Whose hyper-parameters a candidate is trained with: the parent's, as in the paper, or those
+    of the answer's `<hp>` tag. They are checked and recorded either way."""
+
+
 class Budget(Record):
     """Where a run stops although cycles are left. `deltanas resume` can raise a limit."""
 
@@ -70,6 +81,7 @@ class RunConfig(Record):
     """Names of the baselines to start from; all of the store's where left out."""
     novelty_threshold: Fraction = 0.90
     """Similarity from which a candidate is a near-duplicate (the paper, section 3)."""
+    deltas: Deltas = Deltas()
     measurement: Measurement = Measurement()
     selection: Selection = Selection()
     budget: Budget = Budget()

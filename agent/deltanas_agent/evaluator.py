@@ -7,14 +7,14 @@ same way whoever proposed it.
 import time
 from dataclasses import dataclass, field
 
-from pydantic import ValidationError
-
-from deltanas_agent.config import Measurement
+from deltanas_agent.config import Deltas, Measurement
+from deltanas_agent.deltas import apply_answer, architecture_of, rejection_of
 from deltanas_repo_store.errors import CandidateError
 from deltanas_repo_store.records import (
     Architecture,
     ArchitectureId,
     Evaluation,
+    HParams,
     Kept,
     NoveltyReport,
     Outcome,
@@ -24,7 +24,7 @@ from deltanas_repo_store.records import (
     Stage,
 )
 from deltanas_repo_store.store import Store
-from deltanas_tools.apply_patch import Applied, Refused, apply
+from deltanas_tools.apply_patch import Applied, Refused
 from deltanas_tools.brief import Brief
 from deltanas_tools.checks import Build, check_build, check_effective, check_interface
 from deltanas_tools.datasets import Dataset
@@ -49,7 +49,15 @@ class _Progress:
     architecture: Architecture | None = None
     delta: str = ""
     relaxations: tuple[str, ...] = ()
+    proposed_hparams: HParams = field(default_factory=dict)
+    hparams_problems: tuple[str, ...] = ()
     novelty: NoveltyReport | None = None
+
+    def applied(self, applied: Applied) -> None:
+        """Note what the answer made of its parent."""
+        self.delta, self.relaxations = applied.canonical_diff, applied.relaxations
+        self.proposed_hparams = applied.hparams
+        self.hparams_problems = applied.hparams_problems
 
 
 @dataclass
@@ -61,6 +69,7 @@ class Evaluator:
     dataset: Dataset
     novelty: NoveltyIndex
     measurement: Measurement
+    deltas: Deltas = field(default_factory=Deltas)
     _builds: dict[ArchitectureId, Build] = field(default_factory=dict)
 
     def measure(self, architecture_id: ArchitectureId) -> Evaluation:
@@ -120,6 +129,8 @@ class Evaluator:
                 architecture=progress.architecture,
                 delta=progress.delta,
                 relaxations=progress.relaxations,
+                proposed_hparams=progress.proposed_hparams,
+                hparams_problems=progress.hparams_problems,
                 novelty=progress.novelty,
                 rejection=closed.rejection,
                 seconds=time.monotonic() - started,
@@ -131,6 +142,8 @@ class Evaluator:
             architecture=progress.architecture,
             delta=progress.delta,
             relaxations=progress.relaxations,
+            proposed_hparams=progress.proposed_hparams,
+            hparams_problems=progress.hparams_problems,
             novelty=novelty,
             evaluation=trained.evaluation,
             parent_accuracy=parent_accuracy,
@@ -141,13 +154,9 @@ class Evaluator:
     def _pass_gates(
         self, pending: Pending, parent: Architecture, parent_build: Build, progress: _Progress
     ) -> tuple[Trained, NoveltyReport]:
-        applied = _apply(parent, pending.proposal.answer)
-        progress.delta, progress.relaxations = applied.canonical_diff, applied.relaxations
-        candidate = _architecture(applied.text, parent)
-        progress.architecture = candidate
-        stage: Stage = "interface"
+        stage: Stage = "patch"
         try:
-            check_interface(candidate.source)
+            candidate = self._candidate(pending, parent, progress)
             stage = "build"
             build = self._build(candidate)
             stage = "effective"
@@ -160,6 +169,20 @@ class Evaluator:
             return self._train(candidate), novelty
         except CandidateError as error:
             raise _Closed(stage, error.code, str(error), error.output) from error
+
+    def _candidate(
+        self, pending: Pending, parent: Architecture, progress: _Progress
+    ) -> Architecture:
+        result = apply_answer(parent, pending.proposal.answer, self.deltas)
+        applied = result.applied if isinstance(result, Refused) else result
+        if applied is not None:
+            progress.applied(applied)
+            progress.architecture = architecture_of(applied, parent, self.deltas)
+        if isinstance(result, Refused):
+            reason = rejection_of(result)
+            raise _Closed(reason.stage, reason.code, reason.message)
+        assert progress.architecture is not None
+        return progress.architecture
 
     def _build_of(self, architecture_id: ArchitectureId, architecture: Architecture) -> Build:
         if architecture_id not in self._builds:
@@ -196,22 +219,6 @@ class Evaluator:
             and evaluation.epochs == wanted.epochs
             and evaluation.seed == wanted.seed
         )
-
-
-def _apply(parent: Architecture, answer: str) -> Applied:
-    match apply(parent.source, answer):
-        case Refused() as refused:
-            raise _Closed("patch", refused.code, refused.message)
-        case Applied() as applied:
-            return applied
-
-
-def _architecture(source: str, parent: Architecture) -> Architecture:
-    try:
-        return Architecture(source=source, hparams=parent.hparams)
-    except ValidationError as error:
-        message = "; ".join(str(each["msg"]) for each in error.errors())
-        raise _Closed("patch", "unusable", f"the result cannot be kept: {message}") from error
 
 
 def _check_novel(report: NoveltyReport) -> None:

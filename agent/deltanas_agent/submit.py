@@ -6,22 +6,27 @@ that a refusal is answered while its author is there; the other gates come with 
 
 import contextlib
 
-from deltanas_repo_store.errors import ConfigError, StoreBusy
+from deltanas_agent.config import Deltas
+from deltanas_agent.deltas import apply_answer, architecture_of, rejection_of
+from deltanas_repo_store.errors import ConfigError, PatchError, StoreBusy
 from deltanas_repo_store.records import (
     Architecture,
     ArchitectureId,
     CandidateKey,
+    HParams,
     Pending,
     Proposal,
     Record,
     Rejected,
-    Rejection,
 )
 from deltanas_repo_store.store import Store
-from deltanas_tools.apply_patch import Applied, Refused, apply
+from deltanas_tools.apply_patch import Applied, Format, Refused
 
 KIND = "submissions"
 """Kind of a run that no loop drives, in its configuration."""
+
+RULES = Deltas()
+"""Rules for deltas from outside a search: the defaults."""
 
 _TRIES = 50
 
@@ -30,11 +35,15 @@ class Submission(Record):
     """A delta that applies, pending until somebody trains it."""
 
     pending: Pending
-    source: str
-    """The parent with the delta applied."""
     delta: str
     """The canonical delta."""
     relaxations: tuple[str, ...]
+    format: Format
+    """What kind of answer it was read from."""
+    hparams: HParams
+    """Valid hyper-parameters of its ``<hp>`` tag; they are recorded, and not used."""
+    hparams_problems: tuple[str, ...]
+    """What is wrong with that tag."""
 
 
 def submit(store: Store, *, run: str, parent: ArchitectureId, proposal: Proposal) -> Submission:
@@ -45,24 +54,34 @@ def submit(store: Store, *, run: str, parent: ArchitectureId, proposal: Proposal
         ConfigError: ``run`` is a search, which only its loop adds to.
         UnknownArchitecture: the parent is not in the store.
     """
-    source = store.get(parent).source
+    architecture = store.get(parent)
     _open_run(store, run)
-    result = apply(source, proposal.answer)
+    result = apply_answer(architecture, proposal.answer, RULES)
     pending = _reserve(store, run, parent, proposal)
-    match result:
-        case Refused():
-            reason = Rejection(stage="patch", code=result.code, message=result.message)
-            store.finish(
-                Rejected(pending=pending, architecture=None, rejection=reason, seconds=0.0)
-            )
-            raise result.error()
-        case Applied():
-            return Submission(
-                pending=pending,
-                source=result.text,
-                delta=result.canonical_diff,
-                relaxations=result.relaxations,
-            )
+    if isinstance(result, Refused):
+        store.finish(_rejected(pending, architecture, result))
+        raise result.error()
+    return Submission(
+        pending=pending,
+        delta=result.canonical_diff,
+        relaxations=result.relaxations,
+        format=result.format,
+        hparams=result.hparams,
+        hparams_problems=result.hparams_problems,
+    )
+
+
+def preview(store: Store, *, parent: ArchitectureId, answer: str) -> Applied:
+    """Return what `submit` would keep, and keep nothing.
+
+    Raises:
+        PatchError: the delta does not apply.
+        UnknownArchitecture: the parent is not in the store.
+    """
+    result = apply_answer(store.get(parent), answer, RULES)
+    if isinstance(result, Refused):
+        raise result.error()
+    return result
 
 
 def applied(store: Store, pending: Pending) -> Architecture:
@@ -71,11 +90,24 @@ def applied(store: Store, pending: Pending) -> Architecture:
     Raises:
         PatchError: the delta does not apply.
     """
-    parent = store.get(pending.parent)
-    result = apply(parent.source, pending.proposal.answer)
-    if isinstance(result, Refused):
-        raise result.error()
-    return Architecture(source=result.text, hparams=parent.hparams)
+    result = preview(store, parent=pending.parent, answer=pending.proposal.answer)
+    return architecture_of(result, store.get(pending.parent), RULES)
+
+
+def _rejected(pending: Pending, parent: Architecture, refused: Refused) -> Rejected:
+    made = refused.applied
+    architecture = None
+    if made is not None:
+        with contextlib.suppress(PatchError):  # what the store cannot take, it does not keep
+            architecture = architecture_of(made, parent, RULES)
+    return Rejected(
+        pending=pending,
+        architecture=architecture,
+        delta=made.canonical_diff if made else "",
+        relaxations=made.relaxations if made else (),
+        rejection=rejection_of(refused),
+        seconds=0.0,
+    )
 
 
 def _open_run(store: Store, run: str) -> None:

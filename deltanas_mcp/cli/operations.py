@@ -49,38 +49,57 @@ def propose(
 
 
 def apply(
-    parent: Annotated[str, typer.Argument(help="The architecture to change: id or name.")],
-    delta: Annotated[Path, typer.Argument(help="File with the delta; - reads stdin.")] = Path("-"),
+    parent: Annotated[
+        str | None, typer.Argument(help="The architecture to change: id or name.")
+    ] = None,
+    delta: Annotated[
+        Path, typer.Argument(help="File with a unified diff or SEARCH/REPLACE blocks; - is stdin.")
+    ] = Path("-"),
     store: StoreOption = DEFAULT_STORE,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Keep nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be kept, and keep nothing.")
+    ] = False,
+    jsonl: Annotated[
+        bool,
+        typer.Option(
+            "--jsonl",
+            help='Filter: for each line {"baseline": ..., "diff": ...} of stdin, write a line '
+            '{"ok": true, "text": ...} or {"ok": false, "error": {"code": ..., "message": ...}}. '
+            "Needs no store and keeps nothing.",
+        ),
+    ] = False,
     summary: Annotated[str, typer.Option(help="What the delta changes, in words.")] = "",
     run: Annotated[str, typer.Option(help="Run to keep the candidate in.")] = HAND_RUN,
 ) -> None:
-    """Apply a delta and keep the result as a pending candidate; prints the canonical delta."""
-    from deltanas_agent.submit import submit
+    """Apply a delta and keep the result as a pending candidate; prints the canonical delta.
+
+    Line numbers, counts and white space may be wrong; each hunk must fit one place. What had to
+    be forgiven is named on stderr.
+    """
+    if jsonl:
+        _filter()
+        return
+    if parent is None:
+        raise typer.BadParameter("say which architecture to change", param_hint="PARENT")
+    from deltanas_agent.submit import preview, submit
+    from deltanas_mcp.cli.deltas import print_applied, print_delta
     from deltanas_mcp.wiring import open_store
     from deltanas_repo_store.records import Proposal
-    from deltanas_tools.apply_patch import Applied
-    from deltanas_tools.apply_patch import apply as apply_delta
 
     answer = _read(delta)
     with open_store(store) as opened:
         parent_id = opened.resolve(parent)
         if dry_run:
-            result = apply_delta(opened.get(parent_id).source, answer)
-            if not isinstance(result, Applied):
-                raise result.error()
-            shown, relaxations, name = result.canonical_diff, result.relaxations, ""
-        else:
-            proposal = Proposal(answer=answer, proposer="caller", summary=summary, seed=0)
-            kept = submit(opened, run=run, parent=parent_id, proposal=proposal)
-            shown, relaxations = kept.delta, kept.relaxations
-            name = f"{run}/{kept.pending.key.name}"
-    typer.echo(shown, nl=False)
-    if relaxations:
-        typer.echo(f"relaxed: {', '.join(relaxations)}", err=True)
-    if name:
-        typer.echo(f"pending as {name}; next: deltanas train {name} --store {store}", err=True)
+            seen = preview(opened, parent=parent_id, answer=answer)
+            print_delta(seen.canonical_diff)
+            print_applied(seen)
+            return
+        proposal = Proposal(answer=answer, proposer="caller", summary=summary, seed=0)
+        kept = submit(opened, run=run, parent=parent_id, proposal=proposal)
+    print_delta(kept.delta)
+    print_applied(kept)
+    name = f"{run}/{kept.pending.key.name}"
+    typer.echo(f"pending as {name}; next: deltanas train {name} --store {store}", err=True)
 
 
 def check(
@@ -181,6 +200,13 @@ def fetch(name: Annotated[str, typer.Argument(help="Name of the data set.")]) ->
 
     ready = prepare_dataset(name, download=True)
     typer.echo(f"{ready.name} is ready in {cache_folder()}")
+
+
+def _filter() -> None:
+    from deltanas_mcp.cli.line_filter import filter_lines
+
+    for answer in filter_lines(sys.stdin.buffer):
+        typer.echo(answer)
 
 
 def _read(path: Path) -> str:

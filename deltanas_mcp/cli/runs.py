@@ -123,7 +123,9 @@ def _drive(
 
     with open_workbench(store) as bench:
         config = with_budget(search_config(bench.store, run_name), answers, seconds)
-        evaluator = bench.evaluator(config.measurement, threshold=config.novelty_threshold)
+        evaluator = bench.evaluator(
+            config.measurement, threshold=config.novelty_threshold, deltas=config.deltas
+        )
         writer = proposer(config.proposer)
         with _resumable(store, run_name), run_view() as view:
             finished = Loop(run_name, config, bench.store, evaluator, writer, view).drive()

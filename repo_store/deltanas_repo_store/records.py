@@ -225,6 +225,10 @@ class Kept(Record):
     """Canonical unified diff from the parent to this architecture."""
     relaxations: tuple[str, ...] = ()
     """How the answer differed from a strict diff; empty for a strict one."""
+    proposed_hparams: HParams = {}
+    """Valid hyper-parameters of the answer's ``<hp>`` tag, used or not."""
+    hparams_problems: tuple[Text, ...] = ()
+    """What is wrong with that tag."""
     novelty: NoveltyReport
     evaluation: Evaluation
     parent_accuracy: Fraction
@@ -243,6 +247,8 @@ class Rejected(Record):
     """The applied source; None where the delta did not apply."""
     delta: str = ""
     relaxations: tuple[str, ...] = ()
+    proposed_hparams: HParams = {}
+    hparams_problems: tuple[Text, ...] = ()
     novelty: NoveltyReport | None = None
     """The report, where the candidate came as far as the novelty check."""
     rejection: Rejection

@@ -5,6 +5,7 @@ semi-global sequence alignment. Removed lines must be there; only context may di
 """
 
 import difflib
+import itertools
 import math
 from collections import Counter
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def align(frame: Frame, locator: Locator, hunk: Hunk) -> Site | None:
 def _rows(frame: Frame, hunk: Hunk) -> list[_Row]:
     old = [(at, line) for at, line in enumerate(hunk.lines) if line.op == "+" or not line.is_blank]
     beside: set[int] = set()
-    for (left, before), (right, after) in zip(old, old[1:], strict=False):
+    for (left, before), (right, after) in itertools.pairwise(old):
         if (before.op == " ") != (after.op == " "):
             beside |= {left, right}
     rows: list[_Row] = []

@@ -14,9 +14,7 @@ _TABLES: dict[Class, dict[int, str]] = {
         **dict.fromkeys(map(ord, "\u2018\u2019\u201a\u201b\u2032\u2035"), "'"),
         **dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f\u2033\u2036"), '"'),
     },
-    "spaces": dict.fromkeys(
-        [0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000], " "
-    ),
+    "spaces": dict.fromkeys([0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000], " "),
     "zero-width": dict.fromkeys([0xAD, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF], ""),
     "dashes": dict.fromkeys(map(ord, MINUS_SIGNS), "-"),
 }
@@ -54,11 +52,7 @@ def needed(written: str, real: str) -> frozenset[Class]:
     """Return the classes in which a line as written differs from the real one that it means."""
     if written == real or (written.isascii() and "&" not in written):
         return frozenset()
-    return frozenset(
-        name
-        for name in CLASSES
-        if _count(written, name) > _count(real, name)
-    )
+    return frozenset(name for name in CLASSES if _count(written, name) > _count(real, name))
 
 
 def _count(text: str, name: Class) -> int:

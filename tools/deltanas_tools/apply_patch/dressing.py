@@ -1,13 +1,17 @@
 """Takes off what models put round a diff: thoughts, tags, fences, quote marks, indentation."""
 
+import html
 import re
 from dataclasses import dataclass, replace
 
 _TAG_OPEN = re.compile(r"^[ \t]*<(delta|diff|patch)(?: [^>\n]*)?>", re.MULTILINE | re.IGNORECASE)
 _FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,})[ \t]*([\w.+-]*)[^`\n]*$")
 _DIFF_TAGS = frozenset({"diff", "patch", "udiff", "unidiff"})
-_DIFF_LINE = re.compile(r"^[ \t>]*(?:@@|--- |\+\+\+ |\*\*\* (?:Begin|Update|Add|Delete) )", re.MULTILINE)
+_DIFF_LINE = re.compile(
+    r"^[ \t>]*(?:@@|--- |\+\+\+ |\*\*\* (?:Begin|Update|Add|Delete) )", re.MULTILINE
+)
 _MARKED = re.compile(r"^[ \t]*[-+]", re.MULTILINE)
+_ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,5}|#x[0-9a-fA-F]{1,4});")
 _ANCHOR = re.compile(r"^([ \t]*)(?:@@|--- \S)", re.MULTILINE)
 _QUOTED = re.compile(r"^[ \t]*> ?(?:@@|--- |\+\+\+ |[-+ ])", re.MULTILINE)
 
@@ -54,9 +58,24 @@ def undress(dressed: Dressed) -> Dressed:
     notes += ["quote marks"] if quoted else []
     text, indented = _dedented(text)
     notes += ["indented block"] if indented else []
-    return replace(
-        dressed, text=text, notes=tuple(notes), enclosed=bool(tag or fenced or quoted)
+    return replace(dressed, text=text, notes=tuple(notes), enclosed=bool(tag or fenced or quoted))
+
+
+def without_entities(dressed: Dressed) -> Dressed:
+    """Return a diff that was escaped for HTML as it was before; any other as it is.
+
+    In one that was, no line has a bare ``<``, ``>`` or ``&``; a diff that mixes both is left to
+    what its lines are found to mean.
+    """
+    entities = list(_ENTITY.finditer(dressed.text))
+    lines = [line for line in dressed.text.split("\n") if not line.startswith(("@@", "---", "+++"))]
+    is_escaped = sum(line.count("&") for line in lines) <= len(entities) and not any(
+        "<" in line or ">" in line for line in lines
     )
+    if not entities or not is_escaped:
+        return dressed
+    text = html.unescape(dressed.text)
+    return replace(dressed, text=text, notes=(*dressed.notes, "HTML entities"))
 
 
 def _without_thought(text: str, name: str) -> tuple[str, bool]:
@@ -175,7 +194,9 @@ def _unquoted(text: str) -> tuple[str, bool]:
     marks = "> " if all(line.startswith("> ") or line.strip() == ">" for line in lines) else ">"
     if sum(line[len(marks) :][:1] in ("+", "-") for line in lines) == 0:
         return text, False
-    return "\n".join(line.removeprefix(marks) if line.strip() != ">" else "" for line in lines), True
+    return "\n".join(
+        line.removeprefix(marks) if line.strip() != ">" else "" for line in lines
+    ), True
 
 
 def _dedented(text: str) -> tuple[str, bool]:

@@ -92,7 +92,9 @@ def _changes(placed: Placed) -> Iterator[_Change]:
         elif real is not None:
             if in_change:
                 near = {index, *([] if beside is None else [beside])}
-                yield _Change(before, tuple(removed), real, tuple(added), frozenset(witnesses | near))
+                yield _Change(
+                    before, tuple(removed), real, tuple(added), frozenset(witnesses | near)
+                )
                 removed, added, witnesses, in_change = [], [], set(), False
             before = real
             beside = index if not line.is_blank else beside
@@ -195,9 +197,7 @@ def _indented(
     ], name
 
 
-def _rule(
-    frame: Frame, placed: Placed, change: _Change, pairs: list[Pair]
-) -> tuple[str, Rule]:
+def _rule(frame: Frame, placed: Placed, change: _Change, pairs: list[Pair]) -> tuple[str, Rule]:
     leads = [
         (index, [_lead(frame.plain(reading)) for reading in line.readings], _lead(real))
         for index, line, real in pairs
@@ -261,4 +261,3 @@ def _unclear(hunk: Hunk, line: str) -> Refusal:
         hunk=hunk.number,
         line=line,
     )
-

@@ -11,20 +11,27 @@ from dataclasses import dataclass, replace
 from deltanas_repo_store.records import HParamValue
 from deltanas_tools.apply_patch import characters
 from deltanas_tools.apply_patch.combine import combine
-from deltanas_tools.apply_patch.dressing import Dressed, normalised, undress, unwrap
+from deltanas_tools.apply_patch.dressing import (
+    Dressed,
+    normalised,
+    undress,
+    unwrap,
+    without_entities,
+)
 from deltanas_tools.apply_patch.edits import Placed
 from deltanas_tools.apply_patch.explain import not_found
 from deltanas_tools.apply_patch.frame import Frame
 from deltanas_tools.apply_patch.gates import (
     TEXT_GATES,
     Gates,
+    check_names,
     check_placeholders,
     check_run,
     check_syntax,
     parse,
 )
 from deltanas_tools.apply_patch.hunks import Hunk
-from deltanas_tools.apply_patch.hyperparameters import Hyperparameters, read_hyperparameters
+from deltanas_tools.apply_patch.hyperparameters import read_hyperparameters
 from deltanas_tools.apply_patch.place import (
     is_approximate,
     place,
@@ -68,23 +75,24 @@ def apply(
         format_ = "search/replace" if blocks else "unified diff"
         frame = Frame(baseline)
         solution = _of_blocks(frame, unwrapped) if blocks else _of_diff(frame, answer, unwrapped)
-        applied = _checked(baseline, solution, gates)
+        solution, tree = _checked(baseline, solution, gates)
     except Refusal as refusal:
         refused = refusal.refused
         return replace(refused, format="none" if refused.code == "no-hunk" else format_)
-    proposed = (
-        read_hyperparameters(unwrapped.hparams, hparams)
-        if unwrapped.hparams is not None and hparams is not None
-        else Hyperparameters({}, ())
-    )
-    return Applied(
-        text=applied.text,
-        canonical_diff=render_delta(baseline, applied.text),
-        relaxations=tuple(dict.fromkeys(applied.notes)),
+    applied = Applied(
+        text=solution.text,
+        canonical_diff=render_delta(baseline, solution.text),
+        relaxations=tuple(dict.fromkeys(solution.notes)),
         format=format_,
-        hparams=proposed.values,
-        hparams_problems=proposed.problems,
     )
+    if unwrapped.hparams is not None and hparams is not None:
+        proposed = read_hyperparameters(unwrapped.hparams, hparams)
+        applied = replace(applied, hparams=proposed.values, hparams_problems=proposed.problems)
+    try:
+        check_run(baseline, solution.text, tree, gates)
+    except Refusal as refusal:
+        return replace(refusal.refused, format=format_, applied=applied)
+    return applied
 
 
 def _check_size(baseline: str, answer: str) -> None:
@@ -123,6 +131,7 @@ def _of_diff(frame: Frame, answer: str, unwrapped: Dressed) -> _Solution:
         if (solution := _strict(literal, undress(unwrap(answer)), ())) is not None:
             return solution
     dressed = undress(unwrapped)
+    dressed = dressed if frame.has_entities else without_entities(dressed)
     endings = ("line endings",) if frame.ends_in_returns != ("\r\n" in answer) else ()
     if (solution := _strict(frame, dressed, endings)) is not None:
         return solution
@@ -184,8 +193,13 @@ def _check_is_change(frame: Frame, hunks: tuple[Hunk, ...]) -> None:
         )
 
 
-def _checked(baseline: str, solution: _Solution, gates: Gates) -> _Solution:
-    """Take the result through the gates; a result that is not Python may be mended once."""
+def _checked(
+    baseline: str, solution: _Solution, gates: Gates
+) -> tuple[_Solution, ast.Module | None]:
+    """Take the result through the gates about the text; one that is not Python is mended once.
+
+    Returns the syntax tree besides, where the result is known to have one.
+    """
     if gates.placeholders:
         check_placeholders(solution.frame, solution.hunks, strict=solution.is_strict)
     if solution.text == baseline:
@@ -193,16 +207,17 @@ def _checked(baseline: str, solution: _Solution, gates: Gates) -> _Solution:
     if len(solution.text) > MAX_CHARS:
         raise Refusal("too-large", f"the result has more than {MAX_CHARS} characters")
     if not gates.syntax:
-        return solution
+        return solution, None
     tree = parse(solution.text)
     if isinstance(tree, SyntaxError):
         mended = None if solution.is_late else _mended(solution)
         if mended is None:
             check_syntax(baseline, tree)
-            return solution
+            return solution, None
         solution, tree = mended
-    check_run(baseline, solution.text, tree, gates, names=is_approximate(solution.placed))
-    return solution
+    if is_approximate(solution.placed):
+        check_names(baseline, solution.text)
+    return solution, tree
 
 
 def _mended(solution: _Solution) -> tuple[_Solution, ast.Module] | None:

@@ -28,7 +28,7 @@ def ambiguous(hunk: Hunk, sites: Sequence[Site]) -> Refusal:
 
 
 def not_found(frame: Frame, hunk: Hunk) -> Refusal:
-    """Return the refusal of a hunk that stands nowhere: the nearest place and what differs there."""
+    """Return the refusal of a hunk that stands nowhere: the nearest place, what differs there."""
     start = _nearest(frame, hunk)
     absent = next(
         (line for line in hunk.old if not line.is_blank and not frame.has(line.text)), None
@@ -56,7 +56,11 @@ def not_found(frame: Frame, hunk: Hunk) -> Refusal:
             line=hunk.old[0].text,
         )
     similar = _similar(frame, absent.text)
-    hint = f"; the nearest is line {similar + 1}, {shown(frame.lines[similar])}" if similar else ""
+    hint = (
+        ""
+        if similar is None
+        else f"; the nearest is line {similar + 1}, {shown(frame.lines[similar])}"
+    )
     return Refusal(
         "not-found",
         f"has the line {shown(absent.text)}, which is not in the parent{hint}; copy the parent's "
@@ -70,8 +74,8 @@ def not_found(frame: Frame, hunk: Hunk) -> Refusal:
 def _nearest(frame: Frame, hunk: Hunk) -> int | None:
     """Return where most of the hunk's lines stand at their distance; None where none does."""
     where: dict[str, list[int]] = {}
-    for at, line in enumerate(frame.lines):
-        where.setdefault(frame.loose(line), []).append(at)
+    for at, real in enumerate(frame.lines):
+        where.setdefault(frame.loose(real), []).append(at)
     votes: Counter[int] = Counter()
     for offset, line in enumerate(hunk.old[:_MAX_LINES]):
         loose = frame.loose(line.text)

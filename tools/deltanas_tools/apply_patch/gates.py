@@ -8,7 +8,7 @@ from deltanas_repo_store.errors import BuildError
 from deltanas_tools.apply_patch.frame import Frame
 from deltanas_tools.apply_patch.hunks import Hunk
 from deltanas_tools.apply_patch.prose import is_placeholder, is_plain_elision
-from deltanas_tools.apply_patch.result import Refusal, shown
+from deltanas_tools.apply_patch.result import Refusal, listing, shown
 from deltanas_tools.checks.frozen_parts import frozen_parts_changed
 from deltanas_tools.checks.interface import check_interface
 from deltanas_tools.checks.names import unbound_names
@@ -102,33 +102,41 @@ def check_syntax(before: str, error: SyntaxError) -> None:
     )
 
 
-def check_run(before: str, after: str, tree: ast.Module, gates: Gates, *, names: bool) -> None:
+def check_names(before: str, after: str) -> None:
+    """Refuse a result that uses a name which nothing binds, and which the parent does not use so.
+
+    Raises:
+        Refusal: code ``unbound``.
+    """
+    for name, line in unbound_names(before, after)[:1]:
+        raise Refusal(
+            "unbound",
+            f"line {line} of the result uses the name {name!r}, and nothing binds it; import or "
+            "define it in the same delta",
+            line=name,
+            sites=(line,),
+        )
+
+
+def check_run(before: str, after: str, tree: ast.Module | None, gates: Gates) -> None:
     """Refuse a result that a search has no use for.
 
     Raises:
-        Refusal: code ``unbound``, ``frozen`` or ``interface``.
+        Refusal: code ``interface``, ``frozen`` or ``unbound``.
     """
-    parent = parse(before) if names or gates.names or gates.frozen else None
-    if isinstance(parent, ast.Module):
-        unbound = unbound_names(before, after) if names or gates.names else ()
-        if unbound:
-            name, line = unbound[0]
-            raise Refusal(
-                "unbound",
-                f"line {line} of the result uses the name {name!r}, and nothing binds it; import "
-                "or define it in the same delta",
-                line=name,
-                sites=(line,),
-            )
-        changed = frozen_parts_changed(parent, tree) if gates.frozen else ()
-        if changed:
-            raise Refusal(
-                "frozen",
-                f"the delta changes {', '.join(changed)}: how a network learns stays as it is, so "
-                "that architectures can be compared; change the layers or forward",
-            )
     if gates.interface:
         try:
             check_interface(after)
         except BuildError as error:
             raise Refusal("interface", str(error)) from error
+    parent = parse(before) if gates.frozen else None
+    if tree is not None and isinstance(parent, ast.Module):
+        changed = frozen_parts_changed(parent, tree)
+        if changed:
+            raise Refusal(
+                "frozen",
+                f"the delta changes {listing(changed)}: how a network learns stays as it is, so "
+                "that architectures can be compared; change the layers or forward",
+            )
+    if gates.names and tree is not None:
+        check_names(before, after)

@@ -188,9 +188,7 @@ class Locator:
         key = (level, width)
         if key not in self._letters:
             fold = _fold(self._frame, level, width)
-            self._letters[key] = _Letters(
-                self._frame.lines, fold, skip_blank=level >= BLANK_LINES
-            )
+            self._letters[key] = _Letters(self._frame.lines, fold, skip_blank=level >= BLANK_LINES)
         return self._letters[key]
 
 

@@ -6,6 +6,7 @@ that it ends there; that all sites give one text; hunks round it with one place 
 copies of the hunk as sites.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -222,7 +223,7 @@ def _copy(hunks: Sequence[Hunk], sites: list[list[Site]], at: int) -> Site | Non
 
 def _check_elided(placed: list[Placed]) -> None:
     """Refuse parts of one hunk that are not in its order."""
-    for one, other in zip(placed, placed[1:], strict=False):
+    for one, other in itertools.pairwise(placed):
         if one.hunk.number == other.hunk.number and other.site.start < one.site.end:
             raise Refusal(
                 "not-found",

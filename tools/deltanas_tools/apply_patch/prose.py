@@ -7,13 +7,23 @@ import warnings
 _ELISION = re.compile(r"^(?:[#/(\[{]|//)*\s*(?:\.\s?){3,}\s*[)\]}]*$|^[#/(\[]*\s*\u2026+\s*[)\]]*$")
 _COMMENT = re.compile(r"^(?:pass\s*|\.\.\.\s*)?(?:#+|//)\s*(?P<text>.*)$")
 _DOTS = re.compile(r"\.{3,}|\u2026")
+_THINGS = "code|lines?|layers?|methods?|imports?|implementation|functions?|blocks?|parts?|content"
 _OMITTED = re.compile(
-    r"\b(?:rest|remainder) of\b|\bunchanged\b|\bomitted\b|\bun ?modified\b|\b(?:as|like) before\b"
-    r"|\b(?:existing|previous|original|remaining|other|rest|same|unchanged)\b(?:\s+\w+)?"
-    r"\s+(?:code|lines?|layers?|methods?|imports?|implementation|functions?|blocks?|parts?|content)"
-    r"(?:\s+(?:here|above|below|stays?|remains?|continues?|goes|as|is|are|unchanged|the same)\b.*)?$"
-    r"|\b(?:stays?|remains?|kept|is|are) (?:exactly )?the same\b|\bno changes?\b|\bcode (?:continues|goes)"
-    r"|\bkeep (?:the )?(?:rest|existing|remaining|other)\b|\bsame as (?:above|before|in|the)\b",
+    "|".join(
+        [
+            r"\b(?:rest|remainder) of\b",
+            r"\b(?:unchanged|omitted|un ?modified)\b",
+            r"\b(?:as|like) before\b",
+            r"\bno changes?\b",
+            r"\b(?:existing|previous|original|remaining|other|rest|same)\b(?:\s+\w+)?"
+            rf"\s+(?:{_THINGS})(?:\s+(?:here|above|below|stays?|remains?|continues?|goes|as|is|are|"
+            r"the same)\b.*)?$",
+            r"\b(?:stays?|remains?|kept|is|are) (?:exactly )?the same\b",
+            r"\bcode (?:continues|goes)\b",
+            r"\bkeep (?:the )?(?:rest|existing|remaining|other)\b",
+            r"\bsame as (?:above|before|in|the)\b",
+        ]
+    ),
     re.IGNORECASE,
 )
 _AFTER_DOTS = re.compile(
@@ -76,7 +86,7 @@ def is_code_like(text: str) -> bool:
         return True
     bare = _STRINGS.sub("", stripped)
     is_open = any(bare.count(left) != bare.count(right) for left, right in ("()", "[]", "{}"))
-    return is_open or stripped.endswith((",", "\\")) and "(" in stripped
+    return is_open or (stripped.endswith((",", "\\")) and "(" in stripped)
 
 
 def _is_sentence(text: str) -> bool:

@@ -4,6 +4,7 @@ Lines are sorted out by what they say about the parent. What can be no part of t
 dropped where it follows the change; anywhere else it is refused.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -321,7 +322,7 @@ def _parts(hunk: Hunk, frame: Frame) -> Iterator[Hunk]:
         if before and after and before.op == after.op == "-":
             raise _elided_removal(hunk.number, hunk.lines[at].text)
     edges = [-1, *cuts, len(hunk.lines)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         lines = hunk.lines[start + 1 : end]
         if any(not line.is_blank for line in lines):
             yield replace(

@@ -1,6 +1,6 @@
 """What applying an answer ends in: a text, or a refusal that helps to write a better answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -67,6 +67,8 @@ class Refused:
     sites: tuple[int, ...] = ()
     """Line numbers of the parent, from 1, that the hunk fits or comes nearest to."""
     format: Format = "none"
+    applied: Applied | None = None
+    """What the answer makes of the parent, where only a gate of the run is closed to it."""
 
     def error(self) -> PatchError:
         """Return the same as an error, for those who asked for a result."""
@@ -98,9 +100,9 @@ def shown(line: str) -> str:
     return repr(text)
 
 
-def listing(numbers: tuple[int, ...]) -> str:
-    """Return line numbers in words: ``3, 14 and 52``."""
-    if len(numbers) > 5:
-        return f"{', '.join(map(str, numbers[:5]))} and {len(numbers) - 5} more"
-    *first, last = map(str, numbers)
+def listing(items: Sequence[object]) -> str:
+    """Return numbers or names in words: ``3, 14 and 52``."""
+    if len(items) > 5:
+        return f"{', '.join(map(str, items[:5]))} and {len(items) - 5} more"
+    *first, last = map(str, items)
     return f"{', '.join(first)} and {last}" if first else last

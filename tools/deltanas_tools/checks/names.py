@@ -13,16 +13,10 @@ _REACHES_NAMESPACES = frozenset({"exec", "eval", "globals", "locals", "vars"})
 _NAMESPACES = frozenset({"__globals__", "f_globals"})
 _CATCHES_NAME_ERRORS = frozenset({"NameError", "Exception", "BaseException"})
 
-_Scope = tuple[str, str, int]
-"""Kind, name and first line, as `symtable` has them: ``("function", "forward", 20)``."""
+_Scope = tuple[str, int]
+"""Kind and first line, as `symtable` has them: ``("function", 20)``; a lambda is a function."""
 
-_MODULE: _Scope = ("module", "top", 0)
-_COMPREHENSIONS: dict[type[ast.AST], str] = {
-    ast.ListComp: "listcomp",
-    ast.SetComp: "setcomp",
-    ast.DictComp: "dictcomp",
-    ast.GeneratorExp: "genexpr",
-}
+_MODULE: _Scope = ("module", 0)
 
 
 def unbound_names(before: str, after: str) -> tuple[tuple[str, int], ...]:
@@ -57,7 +51,7 @@ def _unbound_loads(source: str) -> set[tuple[str, _Scope]]:
     loads: set[tuple[str, _Scope]] = set()
     for table in tables:
         tables.extend(table.get_children())
-        scope = (str(table.get_type()), table.get_name(), table.get_lineno())
+        scope = (str(table.get_type()), table.get_lineno())
         if isinstance(table, symtable.Function):
             names = set(table.get_globals())
         else:
@@ -69,13 +63,20 @@ def _unbound_loads(source: str) -> set[tuple[str, _Scope]]:
                     bound.add(name)
             elif symbol.is_referenced() and symbol.is_global():
                 loads.add((name, scope))
-    return {(name, scope) for name, scope in loads if name not in bound}
+    return {(name, scope) for name, scope in loads if name not in bound and not _is_dunder(name)}
+
+
+def _is_dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
 
 
 def _first_lines(source: str, loads: set[tuple[str, _Scope]]) -> tuple[tuple[str, int], ...]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        tree = ast.parse(source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+    except (RecursionError, MemoryError):  # it may be deeper than `symtable` went
+        return ()
     if any(_may_bind_anything(node) for node in ast.walk(tree)):
         return ()
     lines: dict[str, int] = {}
@@ -112,18 +113,18 @@ def _children(node: ast.AST, scope: _Scope) -> list[tuple[ast.AST, _Scope]]:
     own = scope
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
-            own = ("function", node.name, node.lineno)
+            own = ("function", node.lineno)
             outside = [*node.decorator_list, node.args, node.returns]
             inside = [*node.body]
         case ast.ClassDef():
-            own = ("class", node.name, node.lineno)
+            own = ("class", node.lineno)
             outside = [*node.decorator_list, *node.bases, *node.keywords]
             inside = [*node.body]
         case ast.Lambda():
-            own = ("function", "lambda", node.lineno)
+            own = ("function", node.lineno)
             outside, inside = [node.args], [node.body]
         case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
-            own = ("function", _COMPREHENSIONS[type(node)], node.lineno)
+            own = ("function", node.lineno)
             first, *others = node.generators
             outside = [first.iter]
             inside = [first.target, *first.ifs, *others]

@@ -1,0 +1,37 @@
+"""How the command line shows a delta: coloured on a terminal, plain text elsewhere."""
+
+import sys
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from deltanas_agent.submit import Submission
+from deltanas_tools.apply_patch import Applied
+
+_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def print_delta(delta: str) -> None:
+    """Print a canonical delta on stdout: to the letter where it goes into a file or a pipe."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        sys.stdout.write(delta)
+        return
+    for line in delta.splitlines():
+        is_header = line.startswith(("--- ", "+++ "))
+        style = "bold" if is_header else _STYLES.get(line[:1], "")
+        console.print(Text(line, style=style), soft_wrap=True)
+
+
+def print_applied(made: Applied | Submission) -> None:
+    """Print on stderr what was read, and what had to be forgiven."""
+    typer.echo(f"read as {made.format}", err=True)
+    if made.relaxations:
+        typer.echo("\n  ".join(["relaxed:", *made.relaxations]), err=True)
+    else:
+        typer.echo("strictly correct: nothing was relaxed", err=True)
+    for name, value in made.hparams.items():
+        typer.echo(f"proposes {name} = {value} (recorded, not used)", err=True)
+    for problem in made.hparams_problems:
+        typer.echo(f"<hp>: {problem}", err=True)
