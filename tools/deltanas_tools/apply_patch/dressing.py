@@ -21,7 +21,7 @@ class Dressed:
     """An answer's change, and what was taken off to get at it."""
 
     text: str
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     hparams: str | None = None
     """What the answer's ``<hp>`` tag holds."""
     enclosed: bool = False

@@ -171,6 +171,9 @@ def _needed(pairs: list[Pair]) -> frozenset[characters.Class]:
     return frozenset(classes)
 
 
+_Lead = tuple[int, list[str], str]
+"""A place in the hunk's old side, the white space of its line by each reading, and the text's."""
+
 Rule = Callable[[str], str | None]
 """From the white space that a line begins with to what it is in the text; None: no answer."""
 
@@ -198,16 +201,18 @@ def _indented(
 
 
 def _rule(frame: Frame, placed: Placed, change: _Change, pairs: list[Pair]) -> tuple[str, Rule]:
-    leads = [
+    leads: list[_Lead] = [
         (index, [_lead(frame.plain(reading)) for reading in line.readings], _lead(real))
         for index, line, real in pairs
     ]
     near = [each for each in leads if each[0] in change.witnesses]
+    if _explains(lambda lead: lead, leads, near):
+        return "", lambda lead: lead
+    # With its marker as a part of it, every line of context is shifted by one: where anything is
+    # shifted, that reading would explain whatever there is.
+    leads, near = _as_marked(leads), _as_marked(near)
     for name, rule in _rules(leads):
-        explained = sum(any(rule(lead) == real for lead in written) for _, written, real in leads)
-        if explained >= MIN_EXPLAINED * len(leads) and all(
-            any(rule(lead) == real for lead in written) for _, written, real in near
-        ):
+        if _explains(rule, leads, near):
             return name, rule
     removed = {index for index, line in enumerate(placed.hunk.old) if line.op == "-"}
     marked = [each for each in leads if each[0] in removed & change.witnesses]
@@ -216,8 +221,19 @@ def _rule(frame: Frame, placed: Placed, change: _Change, pairs: list[Pair]) -> t
     raise _unclear(placed.hunk, next(line.text for line in change.added if line.text.strip()))
 
 
-def _rules(leads: list[tuple[int, list[str], str]]) -> Iterator[tuple[str, Rule]]:
-    yield "", lambda lead: lead
+def _explains(rule: Rule, leads: list[_Lead], near: list[_Lead]) -> bool:
+    """Say whether the rule holds for most of the matched lines, and all next to the change."""
+    explained = sum(any(rule(lead) == real for lead in written) for _, written, real in leads)
+    return explained >= MIN_EXPLAINED * len(leads) and all(
+        any(rule(lead) == real for lead in written) for _, written, real in near
+    )
+
+
+def _as_marked(leads: list[_Lead]) -> list[_Lead]:
+    return [(index, written[:1], real) for index, written, real in leads]
+
+
+def _rules(leads: list[_Lead]) -> Iterator[tuple[str, Rule]]:
     shifts: Counter[tuple[str, str]] = Counter()
     for _, written, real in leads:
         for lead in written:

@@ -1,6 +1,7 @@
 """Gates on the resulting text: what no diff may say, however well it fits."""
 
 import ast
+import re
 import warnings
 from dataclasses import dataclass
 
@@ -102,13 +103,21 @@ def check_syntax(before: str, error: SyntaxError) -> None:
     )
 
 
-def check_names(before: str, after: str) -> None:
+def check_names(before: str, after: str, *, removed: str = "") -> None:
     """Refuse a result that uses a name which nothing binds, and which the parent does not use so.
+
+    Args:
+        before: The parent.
+        after: The result.
+        removed: Lines of the parent whose names do not count.
 
     Raises:
         Refusal: code ``unbound``.
     """
-    for name, line in unbound_names(before, after)[:1]:
+    known = set(re.findall(r"\w+", removed))
+    for name, line in unbound_names(before, after):
+        if name in known:
+            continue
         raise Refusal(
             "unbound",
             f"line {line} of the result uses the name {name!r}, and nothing binds it; import or "

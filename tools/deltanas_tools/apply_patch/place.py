@@ -7,8 +7,7 @@ copies of the hunk as sites.
 """
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 
 from deltanas_tools.apply_patch.align import align
 from deltanas_tools.apply_patch.combine import combine
@@ -20,20 +19,13 @@ from deltanas_tools.apply_patch.locate import (
     APPROXIMATE,
     EXACT,
     LEVEL_NAMES,
+    LOST_MARKER,
     MAX_SITES,
     TRAILING_SPACE,
     Locator,
     Site,
 )
 from deltanas_tools.apply_patch.result import Refusal
-
-
-@dataclass(frozen=True)
-class Placement:
-    """The hunks that have a place, in the diff's order, and those that have none."""
-
-    placed: tuple[Placed, ...]
-    homeless: tuple[Hunk, ...]
 
 
 def place_strictly(frame: Frame, hunks: Sequence[Hunk]) -> tuple[Placed, ...] | None:
@@ -80,30 +72,59 @@ def _in_order(placed: list[Placed]) -> bool:
     return True
 
 
-def place(frame: Frame, hunks: Sequence[Hunk]) -> Placement:
+def place(frame: Frame, hunks: Sequence[Hunk]) -> tuple[list[Placed], list[Hunk]]:
     """Place every hunk where its old lines stand.
 
+    Returns the placed hunks in the diff's order, and those that stand only in the result of the
+    others: models quote what they wrote before.
+
     Raises:
-        Refusal: a hunk fits several places, or says nothing about where it belongs.
+        Refusal: a hunk fits several places, or none, or says nothing about where it belongs.
     """
     locator = Locator(frame)
     sites = [_sites(frame, locator, hunk) for hunk in hunks]
+    late = list(_standing_in_result(frame, hunks, sites))
+    for at, hunk in enumerate(hunks):
+        if not sites[at] and at not in late:
+            sites[at] = [_nearly(frame, locator, hunk)]
+    return _chosen(frame, hunks, sites), [hunks[at] for at in late]
+
+
+def _standing_in_result(
+    frame: Frame, hunks: Sequence[Hunk], sites: list[list[Site]]
+) -> Iterator[int]:
+    """Yield which hunks without a site stand in the text after the others."""
+    homeless = [at for at, found in enumerate(sites) if not found]
+    if not homeless or len(homeless) == len(hunks):
+        return
+    try:
+        result, _ = combine(frame, _chosen(frame, hunks, sites))
+        for at in homeless:
+            after = Frame(result)
+            found = Locator(after).sites(hunks[at], max_level=LOST_MARKER)
+            if len(found) == 1:
+                result, _ = combine(after, [Placed(hunks[at], found[0])])
+                yield at
+    except Refusal:
+        return  # the others have faults of their own, which are told where they belong
+
+
+def _chosen(frame: Frame, hunks: Sequence[Hunk], sites: list[list[Site]]) -> list[Placed]:
+    """Return every hunk that has a site at the one that is its own."""
     trusted = all(hunk.counts_right for hunk in hunks)
     placed: list[Placed] = []
-    homeless: list[Hunk] = []
     for at, hunk in enumerate(hunks):
         if not sites[at]:
-            homeless.append(hunk)
             continue
-        if not hunk.changes and (len(sites[at]) > 1 or not hunk.lines):
+        if not hunk.changes and len(sites[at]) > 1:
             continue  # context alone, which is there: where, does not matter
         site, note = _choose(frame, hunks, sites, at, trusted=trusted)
         notes = [*hunk.notes, *_level_note(site), *([note] if note else [])]
         if hunk.start is not None and site.start != hunk.stated:
             notes.append("position")
-        placed.append(Placed(replace(hunk, notes=()), site, tuple(dict.fromkeys(notes))))
+        placed.append(Placed(hunk, site, tuple(dict.fromkeys(notes))))
     _check_elided(placed)
-    return Placement(tuple(placed), tuple(homeless))
+    return placed
 
 
 def _level_note(site: Site) -> list[str]:
@@ -120,9 +141,11 @@ def _sites(frame: Frame, locator: Locator, hunk: Hunk) -> list[Site]:
             "them",
             hunk=hunk.number,
         )
-    found = locator.sites(hunk)
-    if found:
-        return found
+    return locator.sites(hunk)
+
+
+def _nearly(frame: Frame, locator: Locator, hunk: Hunk) -> Site:
+    """Return where a hunk stands that stands nowhere to the letter: one place, clearly best."""
     if (there := _applied_already(locator, hunk)) is not None:
         raise Refusal(
             "already-applied",
@@ -131,7 +154,9 @@ def _sites(frame: Frame, locator: Locator, hunk: Hunk) -> list[Site]:
             sites=(there + 1,),
         )
     aligned = align(frame, locator, hunk)
-    return [aligned] if aligned else []
+    if aligned is None:
+        raise not_found(frame, hunk)
+    return aligned
 
 
 def _applied_already(locator: Locator, hunk: Hunk) -> int | None:
@@ -233,17 +258,15 @@ def _check_elided(placed: list[Placed]) -> None:
             )
 
 
-def place_late(frame: Frame, hunk: Hunk, original: Frame) -> Placed:
-    """Place a hunk on the text after the others: models quote what they wrote before.
+def place_late(result: Frame, hunk: Hunk) -> Placed:
+    """Place a hunk on the text after the others.
 
     Raises:
-        Refusal: it does not stand there either, to the letter and once.
+        Refusal: it stands there no more, or more than once.
     """
-    found = Locator(frame).sites(hunk, max_level=EXACT)
-    if not found:
-        raise not_found(original, hunk)
-    if len(found) > 1:
-        raise ambiguous(hunk, found)
+    found = Locator(result).sites(hunk, max_level=LOST_MARKER)
+    if len(found) != 1:
+        raise ambiguous(hunk, found) if found else not_found(result, hunk)
     return Placed(hunk, found[0], (*hunk.notes, "place in the result of the others"))
 
 

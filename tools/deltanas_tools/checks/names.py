@@ -13,10 +13,19 @@ _REACHES_NAMESPACES = frozenset({"exec", "eval", "globals", "locals", "vars"})
 _NAMESPACES = frozenset({"__globals__", "f_globals"})
 _CATCHES_NAME_ERRORS = frozenset({"NameError", "Exception", "BaseException"})
 
+_WITHIN_A_LINE = frozenset({"lambda", "listcomp", "setcomp", "dictcomp", "genexpr"})
+
 _Scope = tuple[str, int]
-"""Kind and first line, as `symtable` has them: ``("function", 20)``; a lambda is a function."""
+"""Kind and first line of the innermost function or class: ``("function", 20)``.
+
+Lambdas and comprehensions belong to where they stand: some Pythons have comprehensions so.
+"""
+
+_Place = tuple[ast.AST, _Scope, frozenset[str]]
+"""A node, the scope it is in, and the names that lambdas and comprehensions around it bind."""
 
 _MODULE: _Scope = ("module", 0)
+_NOTHING: frozenset[str] = frozenset()
 
 
 def unbound_names(before: str, after: str) -> tuple[tuple[str, int], ...]:
@@ -44,26 +53,31 @@ def _unbound_loads(source: str) -> set[tuple[str, _Scope]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "\d" in a string is the candidate's business
-            tables = [symtable.symtable(source, "net.py", "exec")]
+            top = symtable.symtable(source, "net.py", "exec")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()
-    bound = {s.get_name() for s in tables[0].get_symbols() if s.is_assigned() or s.is_imported()}
+    bound = {symbol.get_name() for symbol in top.get_symbols() if _is_bound(symbol)} | _BUILTINS
     loads: set[tuple[str, _Scope]] = set()
-    for table in tables:
-        tables.extend(table.get_children())
-        scope = (str(table.get_type()), table.get_lineno())
+    tables = [(top, _MODULE)]
+    for table, scope in tables:
+        for child in table.get_children():
+            is_own = child.get_name() not in _WITHIN_A_LINE
+            own = (str(child.get_type()), child.get_lineno())
+            tables.append((child, own if is_own else scope))
         if isinstance(table, symtable.Function):
             names = set(table.get_globals())
         else:
             names = set(table.get_identifiers())
-        for name in names - bound - _BUILTINS:
+        for name in names - bound:
             symbol = table.lookup(name)
-            if symbol.is_assigned() or symbol.is_imported():
-                if symbol.is_declared_global():
-                    bound.add(name)
-            elif symbol.is_referenced() and symbol.is_global():
+            if symbol.is_global() and symbol.is_referenced() and not _is_dunder(name):
                 loads.add((name, scope))
-    return {(name, scope) for name, scope in loads if name not in bound and not _is_dunder(name)}
+    return loads
+
+
+def _is_bound(symbol: symtable.Symbol) -> bool:
+    """Tell whether the module, or a function by ``global``, binds a name of the module."""
+    return symbol.is_assigned() or symbol.is_imported() or symbol.is_declared_global()
 
 
 def _is_dunder(name: str) -> bool:
@@ -80,12 +94,12 @@ def _first_lines(source: str, loads: set[tuple[str, _Scope]]) -> tuple[tuple[str
     if any(_may_bind_anything(node) for node in ast.walk(tree)):
         return ()
     lines: dict[str, int] = {}
-    pending: list[tuple[ast.AST, _Scope]] = [(tree, _MODULE)]
+    pending: list[_Place] = [(tree, _MODULE, _NOTHING)]
     while pending:
-        node, scope = pending.pop()
+        node, scope, own = pending.pop()
         if not isinstance(node, ast.Name):
-            pending += _children(node, scope)
-        elif (node.id, scope) in loads:
+            pending += _below(node, scope, own)
+        elif isinstance(node.ctx, ast.Load) and (node.id, scope) in loads and node.id not in own:
             lines[node.id] = min(node.lineno, lines.get(node.id, node.lineno))
     return tuple(sorted(lines.items(), key=lambda found: (found[1], found[0])))
 
@@ -106,28 +120,30 @@ def _may_bind_anything(node: ast.AST) -> bool:
             return False
 
 
-def _children(node: ast.AST, scope: _Scope) -> list[tuple[ast.AST, _Scope]]:
-    """Return the nodes directly below one that are run, each with the scope that it is in."""
+def _below(node: ast.AST, scope: _Scope, own: frozenset[str]) -> list[_Place]:
+    """Return the nodes directly below one that are run, and where each of them is."""
     outside: list[ast.AST | None] = []
     inside: list[ast.AST] = []
-    own = scope
+    within = (scope, own)
     match node:
         case ast.FunctionDef() | ast.AsyncFunctionDef():
-            own = ("function", node.lineno)
+            within = (("function", node.lineno), _NOTHING)
             outside = [*node.decorator_list, node.args, node.returns]
             inside = [*node.body]
         case ast.ClassDef():
-            own = ("class", node.lineno)
+            within = (("class", node.lineno), _NOTHING)
             outside = [*node.decorator_list, *node.bases, *node.keywords]
             inside = [*node.body]
         case ast.Lambda():
-            own = ("function", node.lineno)
+            arguments = {each.arg for each in ast.walk(node.args) if isinstance(each, ast.arg)}
+            within = (scope, own | arguments)
             outside, inside = [node.args], [node.body]
         case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
-            own = ("function", node.lineno)
+            targets = [name for each in node.generators for name in ast.walk(each.target)]
+            within = (scope, own | {each.id for each in targets if isinstance(each, ast.Name)})
             first, *others = node.generators
             outside = [first.iter]
-            inside = [first.target, *first.ifs, *others]
+            inside = [*first.ifs, *others]
             inside += [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
         case ast.Try() | ast.TryStar() if any(_catches(each) for each in node.handlers):
             outside = [*node.handlers, *node.orelse, *node.finalbody]
@@ -135,7 +151,7 @@ def _children(node: ast.AST, scope: _Scope) -> list[tuple[ast.AST, _Scope]]:
             outside = [node.target, node.value]
         case _:
             outside = [*ast.iter_child_nodes(node)]
-    return [(each, scope) for each in outside if each] + [(each, own) for each in inside]
+    return [(each, scope, own) for each in outside if each] + [(each, *within) for each in inside]
 
 
 def _catches(handler: ast.ExceptHandler) -> bool:
