@@ -1,6 +1,5 @@
 """Takes off what models put round a diff: thoughts, tags, fences, quote marks, indentation."""
 
-import html
 import re
 from dataclasses import dataclass, replace
 
@@ -61,21 +60,19 @@ def undress(dressed: Dressed) -> Dressed:
     return replace(dressed, text=text, notes=tuple(notes), enclosed=bool(tag or fenced or quoted))
 
 
-def without_entities(dressed: Dressed) -> Dressed:
-    """Return a diff that was escaped for HTML as it was before; any other as it is.
+def is_escaped(text: str) -> bool:
+    """Say whether a diff was escaped for HTML as a whole.
 
-    In one that was, no line has a bare ``<``, ``>`` or ``&``; a diff that mixes both is left to
-    what its lines are found to mean.
+    If so, no line has a bare ``<``, ``>`` or ``&``; a diff that mixes both is left to what its
+    lines are found to mean.
     """
-    entities = list(_ENTITY.finditer(dressed.text))
-    lines = [line for line in dressed.text.split("\n") if not line.startswith(("@@", "---", "+++"))]
-    is_escaped = sum(line.count("&") for line in lines) <= len(entities) and not any(
-        "<" in line or ">" in line for line in lines
+    num_entities = len(_ENTITY.findall(text))
+    lines = [line for line in text.split("\n") if line.startswith(("+", "-", " "))]
+    return (
+        num_entities > 0
+        and sum(line.count("&") for line in lines) <= num_entities
+        and not any("<" in line or ">" in line for line in lines)
     )
-    if not entities or not is_escaped:
-        return dressed
-    text = html.unescape(dressed.text)
-    return replace(dressed, text=text, notes=(*dressed.notes, "HTML entities"))
 
 
 def _without_thought(text: str, name: str) -> tuple[str, bool]:

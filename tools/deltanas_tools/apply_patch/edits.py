@@ -206,7 +206,10 @@ def _rule(frame: Frame, placed: Placed, change: _Change, pairs: list[Pair]) -> t
         for index, line, real in pairs
     ]
     near = [each for each in leads if each[0] in change.witnesses]
-    if _explains(lambda lead: lead, leads, near):
+    # A space inside of brackets moves a line that only closes them.
+    brackets = {index for index, line, _ in pairs if not line.text.strip(" \t()[]{},")}
+    telling = [each for each in near if each[0] not in brackets]
+    if _explains(lambda lead: lead, leads, telling):
         return "", lambda lead: lead
     # With its marker as a part of it, every line of context is shifted by one: where anything is
     # shifted, that reading would explain whatever there is.

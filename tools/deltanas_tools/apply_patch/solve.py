@@ -4,15 +4,16 @@ A strict reader goes first, on the answer as it is: whatever the diff of two tex
 the one into the other.
 """
 
+import html
 from dataclasses import dataclass, replace
 
 from deltanas_tools.apply_patch.combine import combine
 from deltanas_tools.apply_patch.dressing import (
     Dressed,
+    is_escaped,
     normalised,
     undress,
     unwrap,
-    without_entities,
 )
 from deltanas_tools.apply_patch.edits import Placed
 from deltanas_tools.apply_patch.frame import Frame
@@ -35,20 +36,21 @@ class Question:
     r"""The answer with lines that end in ``\n``."""
     unwrapped: Dressed
     format: Format
+    notes: tuple[str, ...]
+    """What had to be forgiven so far."""
 
     @classmethod
     def of(cls, baseline: str, answer: str) -> "Question":
         """Look at an answer without reading it yet."""
-        text = normalised(answer)
+        frame, text = Frame(baseline), normalised(answer)
+        notes: tuple[str, ...] = ()
+        if not frame.has_entities and is_escaped(text):
+            answer, text, notes = html.unescape(answer), html.unescape(text), ("HTML entities",)
+        if frame.ends_in_returns != ("\r\n" in answer):
+            notes += ("line endings",)
         unwrapped = unwrap(text)
         format_: Format = "search/replace" if has_blocks(unwrapped.text) else "unified diff"
-        return cls(Frame(baseline), answer, text, unwrapped, format_)
-
-    @property
-    def endings(self) -> tuple[str, ...]:
-        """A note where the answer's lines end otherwise than the parent's."""
-        differ = self.frame.ends_in_returns != ("\r\n" in self.answer)
-        return ("line endings",) if differ else ()
+        return cls(frame, answer, text, unwrapped, format_, notes)
 
 
 @dataclass(frozen=True)
@@ -90,13 +92,14 @@ def solve(question: Question) -> Solution:
     frame = question.frame
     if frame.has_mixed_endings and "\r\n" in question.answer:
         literal = Frame(frame.text, literal_returns=True)
-        if (solution := _strict(literal, Dressed(question.answer))) is not None:
+        if (solution := _strict(literal, Dressed(question.answer, question.notes))) is not None:
             return solution
-    if (solution := _strict(frame, Dressed(question.text, question.endings))) is not None:
+    if (solution := _strict(frame, Dressed(question.text, question.notes))) is not None:
         return solution
     if question.format == "search/replace":
         reading = read_blocks(question.unwrapped.text)
-        solution = _solve(frame, reading.hunks, question.unwrapped.notes + reading.notes)
+        notes = question.notes + question.unwrapped.notes + reading.notes
+        solution = _solve(frame, reading.hunks, notes)
         return replace(solution, format="search/replace")
     return _of_diff(question)
 
@@ -104,8 +107,7 @@ def solve(question: Question) -> Solution:
 def _of_diff(question: Question) -> Solution:
     frame = question.frame
     dressed = undress(question.unwrapped)
-    dressed = dressed if frame.has_entities else without_entities(dressed)
-    notes = dressed.notes + question.endings
+    notes = question.notes + dressed.notes
     if (solution := _strict(frame, replace(dressed, notes=notes))) is not None:
         return solution
     reading = read_leniently(dressed.text, frame, enclosed=dressed.enclosed)
