@@ -43,8 +43,12 @@ class _Row:
     beside_change: bool
 
     @property
+    def is_at_change(self) -> bool:
+        return self.removed or self.beside_change
+
+    @property
     def may_be_missing(self) -> bool:
-        return not self.removed and not self.beside_change and self.text.startswith("#")
+        return not self.is_at_change and self.text.startswith("#")
 
     @property
     def threshold(self) -> float:
@@ -101,14 +105,10 @@ class _Aligner:
         best = max((self._align(*window, frozenset()) for window in windows), default=None)
         if best is None or not self._is_good(best):
             return None
-        beside = frozenset(
-            (row, at)
-            for row, at in best[1]
-            if self._rows[row].removed or self._rows[row].beside_change
-        )
+        beside = frozenset(pair for pair in best[1] if self._rows[pair[0]].is_at_change)
         others = (self._align(*window, beside)[0] for window in windows)
         margin = max(MIN_MARGIN, MIN_MARGIN_SHARE * len(self._rows))
-        if max(others, default=_NEVER) > best[0] - margin:
+        if max(others, default=_NEVER) > best[0] - margin or not self._is_told_apart(best[1]):
             return None
         matched = {self._rows[row].index: self._numbers[at] for row, at in best[1]}
         return Site(locator.with_blanks(hunk, matched), APPROXIMATE)
@@ -120,6 +120,30 @@ class _Aligner:
         return (
             exact >= max(MIN_EXACT, MIN_EXACT_SHARE * num_rows)
             and score >= MIN_SCORE_SHARE * num_rows
+        )
+
+    def _is_told_apart(self, pairs: tuple[tuple[int, int], ...]) -> bool:
+        """Say whether each part of the hunk that changes something has one place of its own.
+
+        Parts are told by lines of the text that the hunk leaves out between them. How many there
+        are would decide between the places of a part that repeats, and nearness never does.
+        """
+        parts: list[list[tuple[int, int]]] = []
+        for pair in pairs:
+            if not parts or pair[1] != parts[-1][-1][1] + 1:
+                parts.append([])
+            parts[-1].append(pair)
+        return len(parts) == 1 or all(
+            self._num_places([self._rows[number] for number, _ in part]) == 1
+            for part in parts
+            if any(self._rows[number].is_at_change for number, _ in part)
+        )
+
+    def _num_places(self, rows: list[_Row]) -> int:
+        last = len(self._texts) - len(rows)
+        return sum(
+            all(self._gain(row, at + offset, False) > _NEVER for offset, row in enumerate(rows))
+            for at in range(last + 1)
         )
 
     def _windows(self) -> list[tuple[int, int]]:
