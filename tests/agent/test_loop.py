@@ -1,10 +1,11 @@
 """The loop: what becomes of a candidate, and that every session goes on where the last ended."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
-from deltanas_agent.config import Budget, Measurement, RunConfig, Selection
+from deltanas_agent.config import Budget, Deltas, Measurement, RunConfig, Selection
 from deltanas_agent.evaluator import Evaluator
 from deltanas_agent.loop import AnswerEnded, Event, Loop, SlotSkipped
 from deltanas_repo_store.baselines import baselines
@@ -272,3 +273,84 @@ def test_every_rejection_says_why(store: Store, evaluator: Evaluator) -> None:
             outcome = store.outcome(entry.key)
             assert isinstance(outcome, Rejected)
             assert outcome.rejection.message
+
+
+def slower(source: str) -> str:
+    """Another way to learn."""
+    return novel(source).replace(
+        "clip_grad_norm_(self.parameters(), 3", "clip_grad_norm_(self.parameters(), 2"
+    )
+
+
+def test_a_delta_that_changes_how_the_network_learns_is_refused(
+    store: Store, evaluator: Evaluator
+) -> None:
+    config = ONE.model_copy(update={"attempts": 1})
+    loop(evaluator, Scripted(slower), config).drive()
+    [entry] = store.candidates("night")
+    outcome = store.outcome(entry.key)
+    assert isinstance(outcome, Rejected)
+    assert (outcome.rejection.stage, outcome.rejection.code) == ("interface", "frozen")
+    assert "Net.learn" in outcome.rejection.message
+    assert outcome.architecture is not None
+    assert "clip_grad_norm_(self.parameters(), 2" in outcome.architecture.source
+
+
+def with_rules(evaluator: Evaluator, rules: Deltas) -> Evaluator:
+    return replace(evaluator, deltas=rules)
+
+
+def test_a_run_may_allow_it(store: Store, evaluator: Evaluator) -> None:
+    allowing = with_rules(evaluator, Deltas(frozen_parts="allow"))
+    loop(allowing, Scripted(slower)).drive()
+    assert [ending for _, ending in endings(store)] == ["kept"]
+
+
+class InEnvelope(Scripted):
+    """Answers as the paper's prompt asks for, with hyper-parameters of its own."""
+
+    def propose(self, brief: Brief, *, seed: int) -> Proposal:
+        proposal = super().propose(brief, seed=seed)
+        answer = (
+            f"<hp>{{'lr': 0.02, 'colour': 3}}</hp>\n<tr>norm</tr>\n"
+            f"<delta>\n{proposal.answer}</delta>\n"
+        )
+        return proposal.model_copy(update={"answer": answer})
+
+
+def test_proposed_hyperparameters_are_recorded_and_not_used(
+    store: Store, evaluator: Evaluator
+) -> None:
+    loop(evaluator, InEnvelope(novel)).drive()
+    [entry] = store.candidates("night")
+    outcome = store.outcome(entry.key)
+    assert isinstance(outcome, Kept)
+    assert dict(outcome.proposed_hparams) == {"lr": 0.02}
+    assert ["colour" in problem for problem in outcome.hparams_problems] == [True]
+    assert dict(outcome.architecture.hparams) == dict(WIDE.hparams)
+
+
+def test_a_run_that_uses_them_refuses_those_that_are_not_valid(
+    store: Store, evaluator: Evaluator
+) -> None:
+    using = with_rules(evaluator, Deltas(hyperparameters="proposed"))
+    loop(using, InEnvelope(novel), ONE.model_copy(update={"attempts": 1})).drive()
+    assert [ending for _, ending in endings(store)] == ["patch: hyperparameters"]
+
+
+class Faster(InEnvelope):
+    """Proposes a learning rate, and nothing that is not known."""
+
+    def propose(self, brief: Brief, *, seed: int) -> Proposal:
+        proposal = super().propose(brief, seed=seed)
+        answer = proposal.answer.replace(", 'colour': 3", "")
+        return proposal.model_copy(update={"answer": answer})
+
+
+def test_a_run_that_uses_them_trains_with_them(store: Store, evaluator: Evaluator) -> None:
+    using = with_rules(evaluator, Deltas(hyperparameters="proposed"))
+    loop(using, Faster(novel)).drive()
+    [entry] = store.candidates("night")
+    outcome = store.outcome(entry.key)
+    assert isinstance(outcome, Kept)
+    assert outcome.architecture.hparams["lr"] == 0.02

@@ -1,5 +1,6 @@
 """The command line: configurations by name of their keys, errors as one sentence."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,51 @@ def test_the_doctor_finds_this_machine_fit(store_path: Path) -> None:
     result = CliRunner().invoke(app, ["doctor", "--store", str(store_path)])
     assert result.exit_code == 0, result.output
     assert "sandbox" in result.stdout
+
+
+SEARCH_REPLACE = """\
+<<<<<<< SEARCH
+        kernel = 3
+=======
+        kernel = 5
+>>>>>>> REPLACE
+"""
+
+
+def test_a_dry_run_shows_the_delta_and_keeps_nothing(store_path: Path) -> None:
+    where = ["--store", str(store_path), "--dry-run"]
+    shown = CliRunner().invoke(app, ["apply", "plain-cnn", "-", *where], input=SEARCH_REPLACE)
+    assert shown.exit_code == 0, shown.output
+    assert "-        kernel = 3\n+        kernel = 5\n" in shown.stdout
+    assert "read as search/replace" in shown.stderr
+    with open_store(store_path) as store:
+        assert store.runs() == ()
+
+
+def test_the_filter_answers_every_line_in_order() -> None:
+    lines = [
+        {"baseline": "a = 1\n", "diff": "@@\n-a = 1\n+a = 2\n"},
+        {"baseline": "a = 1\n", "diff": "@@\n-a = 3\n+a = 2\n"},
+        {"baseline": "a = 1\n"},
+        {"baseline": "a = 1\n", "diff": "@@\n-a = 1\n+a = \ud800'\n"},
+    ]
+    text = "".join(f"{json.dumps(line)}\n" for line in lines) + "no JSON\n"
+    result = CliRunner().invoke(app, ["apply", "--jsonl"], input=text)
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    assert answers[0] == {"ok": True, "text": "a = 2\n"}
+    codes = [answer["error"]["code"] for answer in answers[1:]]
+    assert codes == ["not-found", "bad-input", "syntax", "bad-input"]
+    assert all(answer["error"]["message"] for answer in answers[1:])
+
+
+def test_the_filter_leaves_the_gates_of_a_run_open() -> None:
+    parent = "def supported_hyperparameters():\n    return {'lr'}\n"
+    line = {"baseline": parent, "diff": "@@\n-    return {'lr'}\n+    return {'momentum'}\n"}
+    result = CliRunner().invoke(app, ["apply", "--jsonl"], input=json.dumps(line))
+    assert json.loads(result.stdout)["ok"] is True
+
+
+def test_apply_needs_an_architecture_or_the_filter() -> None:
+    result = CliRunner().invoke(app, ["apply"])
+    assert result.exit_code == 2
+    assert "PARENT" in result.stderr

@@ -98,3 +98,10 @@ def test_any_text_is_refused_with_a_code(source: str) -> None:
 
 def test_a_doubtful_escape_is_no_syntax_error() -> None:
     check_interface(network(module=r"pattern = '\d'"))
+
+
+def test_bases_that_double_at_every_step_are_looked_at_once() -> None:
+    ladder = "class A0:\n    def forward(self, x):\n        return x\n" + "".join(
+        f"class A{number}(A{number - 1}, A{number - 1}):\n    pass\n" for number in range(1, 200)
+    )
+    check_interface(network(module=ladder))

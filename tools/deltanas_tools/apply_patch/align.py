@@ -151,6 +151,8 @@ class _Aligner:
         where: dict[str, list[int]] = {}
         for at, loose in enumerate(self._loose):
             where.setdefault(loose, []).append(at)
+        if sum(len(where.get(row.loose, ())) for row in self._rows) > _MAX_CELLS:
+            raise _TooMuch
         votes = Counter(
             at - number for number, row in enumerate(self._rows) for at in where.get(row.loose, ())
         )

@@ -29,6 +29,7 @@ _BOUNDARY = re.compile(
     r"@@|```|~~~|diff --(?:git|cc) |Index: |={20,}$|\*\*\* (?:Begin|End|Update|Add|Delete)\b"
     r"|</(?:delta|diff|patch)>"
 )
+_GIT_LINE = re.compile(r"index |(?:old|new) mode |similarity index ")
 _SIGNATURE = re.compile(r"-- ?$")
 _TIMESTAMP = re.compile(r"\s+\d{4}-\d\d-\d\d.*$|\t.*$")
 
@@ -87,7 +88,7 @@ def _has_context(hunks: list[Hunk], frame: Frame) -> bool:
 
 def _regions(lines: list[str], *, enclosed: bool) -> tuple[list[_Region], list[str]]:
     """Cut the answer at its headers."""
-    notes: list[str] = []
+    around: list[str] = []
     files = _Files()
     regions: list[_Region] = []
     has_headers = any(line.startswith("@@") for line in lines)
@@ -112,15 +113,17 @@ def _regions(lines: list[str], *, enclosed: bool) -> tuple[list[_Region], list[s
         elif body is not None:
             body.append(line)
         elif not has_headers and not files.targets and line[:1] in ("-", "+"):
-            notes.append("no @@ line")
-            body = [*_context_before(lines, at), line]
+            context = _context_before(lines, at)
+            del around[len(around) - len(context) :]
+            body = [*context, line]
             regions.append(_Region("", body))
         elif line.strip():
             files.look_at(line)
-            notes.append("surrounding text")
+            around.append(line)
         at += max(taken, 1)
+    notes = ["surrounding text"] if any(not _GIT_LINE.match(line) for line in around) else []
     notes += [] if files.targets else ["no file header"]
-    notes += [] if has_headers or "no @@ line" in notes else ["no @@ line"]
+    notes += [] if has_headers else ["no @@ line"]
     return [region for region in regions if region.header or region.lines], notes
 
 

@@ -29,7 +29,7 @@ def check_interface(source: str) -> None:
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     if "Net" not in classes:
         raise _missing("the class Net at the top level of the module")
-    methods = _methods(classes, "Net", frozenset())
+    methods = _methods(classes, "Net", {})
     for name, signature in METHODS.items():
         if name not in methods:
             raise _missing(f"the method Net.{signature}")
@@ -69,17 +69,22 @@ def _is_hyperparameters(node: ast.stmt) -> bool:
 
 
 def _methods(
-    classes: dict[str, ast.ClassDef], name: str, seen: frozenset[str]
+    classes: dict[str, ast.ClassDef], name: str, known: dict[str, dict[str, Function]]
 ) -> dict[str, Function]:
-    """Collect the methods of a class, those of its bases within the module included."""
-    node = classes.get(name)
-    if node is None or name in seen:
-        return {}
-    methods: dict[str, Function] = {}
-    for base in reversed(node.bases):
-        if isinstance(base, ast.Name):
-            methods |= _methods(classes, base.id, seen | {name})
-    return methods | {each.name: each for each in node.body if isinstance(each, Function)}
+    """Collect the methods of a class, those of its bases within the module included.
+
+    ``known`` holds the classes that are done or under way: each is looked at once, however many
+    bases a candidate makes of it.
+    """
+    if name not in known:
+        known[name] = {}
+        node = classes.get(name)
+        for base in reversed(node.bases) if node else ():
+            if isinstance(base, ast.Name):
+                known[name] = known[name] | _methods(classes, base.id, known)
+        own = node.body if node else []
+        known[name] |= {each.name: each for each in own if isinstance(each, Function)}
+    return known[name]
 
 
 def _fits(method: Function, name: str) -> bool:
