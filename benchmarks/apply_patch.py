@@ -106,10 +106,11 @@ def main() -> None:
         for case in cases(fault, sources, options.count)
     ]
     lengths = sorted(len(case.baseline) for case in found)
+    middle = lengths[len(lengths) // 2]
     console = Console()
     console.print(
         f"{len(found)} answers of {len(FAULTS)} fault classes over {len(sources)} networks; "
-        f"parents of {lengths[0]} to {lengths[-1]} characters, median {lengths[len(lengths) // 2]}; "
+        f"parents of {lengths[0]} to {lengths[-1]} characters, median {middle}; "
         f"Python {platform.python_version()}, {platform.machine()}"
     )
     measured = {name: measure(name, way, found) for name, way in WAYS.items()}

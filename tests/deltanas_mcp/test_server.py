@@ -12,6 +12,7 @@ from mcp.types import CallToolResult, TextContent
 
 from deltanas_mcp.server import build_server
 from deltanas_mcp.wiring import Workbench
+from deltanas_repo_store.baselines import baselines
 from deltanas_repo_store.entries import KeptEntry, RejectedEntry
 
 pytestmark = pytest.mark.anyio
@@ -211,3 +212,33 @@ def test_initialising_makes_the_store_first(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "new" / "HEAD").exists()
+
+
+async def test_search_replace_blocks_are_taken_and_what_was_forgiven_is_told(
+    bench: Workbench, era: Era
+) -> None:
+    answer = (
+        "<hp>{'lr': 0.02, 'colour': 3}</hp>\n```\n<<<<<<< SEARCH\n"
+        "      kernel = 3\n=======\n      kernel = 5\n>>>>>>> REPLACE\n```\n"
+    )
+    async with Client(build_server(bench), mode=era) as client:
+        applied = facts(
+            await client.call_tool("apply_patch", {"parent": "plain-cnn", "delta": answer})
+        )
+    assert "-        kernel = 3\n+        kernel = 5\n" in applied["delta"]
+    assert applied["format"] == "search/replace"
+    assert applied["relaxations"] == [
+        "<hp> tag",
+        "hunk 1: leading space",
+        "hunk 1: shifted in by 2",
+    ]
+    assert applied["hparams_json"] == '{"lr": 0.02}'
+    assert len(applied["hparams_problems"]) == 1
+
+
+async def test_a_refusal_names_all_the_places_that_a_hunk_fits(bench: Workbench, era: Era) -> None:
+    bench.store.import_baseline("wide-net", baselines()["wide-net"])
+    delta = "@@ -1 +1 @@\n-        super().__init__()\n+        super().__init__()  # first\n"
+    async with Client(build_server(bench), mode=era) as client:
+        result = await client.call_tool("apply_patch", {"parent": "wide-net", "delta": delta})
+    assert "hunk 1 fits at lines" in refusal(result)

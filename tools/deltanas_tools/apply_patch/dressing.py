@@ -9,6 +9,7 @@ _DIFF_TAGS = frozenset({"diff", "patch", "udiff", "unidiff"})
 _DIFF_LINE = re.compile(
     r"^[ \t>]*(?:@@|--- |\+\+\+ |\*\*\* (?:Begin|Update|Add|Delete) )", re.MULTILINE
 )
+_HUNK_LINE = re.compile(r"^@@", re.MULTILINE)
 _MARKED = re.compile(r"^[ \t]*[-+]", re.MULTILINE)
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,5}|#x[0-9a-fA-F]{1,4});")
 _ANCHOR = re.compile(r"^([ \t]*)(?:@@|--- \S)", re.MULTILINE)
@@ -114,55 +115,77 @@ def _tagged(text: str) -> tuple[str, str]:
     return "\n".join(bodies), name
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """A run of lines inside of a fence, or outside of all."""
+
+    text: str
+    tag: str | None = None
+    """What the fence is tagged with; None outside."""
+
+    @property
+    def has_diff(self) -> bool:
+        return _DIFF_LINE.search(self.text) is not None
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether this is a part of the change, if any piece is."""
+        if self.tag is None:
+            return _HUNK_LINE.search(self.text) is not None
+        return self.has_diff or self.tag in _DIFF_TAGS
+
+
 def _fenced(text: str) -> tuple[str, bool]:
-    """Return the fenced blocks that are a diff, in order; or the text without other blocks."""
+    """Return the pieces that are a diff, in order; without any, all that is in no fence."""
     if "```" not in text and "~~~" not in text:
         return text, False
-    outside, blocks = _blocks(text)
-    has_hunks = [_DIFF_LINE.search(body) is not None for _, body in blocks]
-    tagged = [tag in _DIFF_TAGS for tag, _ in blocks]
-    if not any(has_hunks) and (_DIFF_LINE.search(outside) is not None):
-        return outside, True
-    chosen = [
-        body
-        for (_, body), hunks, is_diff in zip(blocks, has_hunks, tagged, strict=True)
-        if hunks or is_diff
-    ]
-    if not chosen and len(blocks) == 1 and _MARKED.search(blocks[0][1]):
-        chosen = [blocks[0][1]]
-    if not chosen:
-        return outside, bool(blocks)
-    # A fence line between them keeps the lines of one block out of the last hunk of another.
-    return "```\n".join(dict.fromkeys(chosen)), True
+    pieces = _pieces(text)
+    blocks = [piece for piece in pieces if piece.tag is not None]
+    outside = [piece for piece in pieces if piece.tag is None]
+    if not any(map(_has_diff, blocks)) and any(map(_has_diff, outside)):
+        chosen = outside
+    else:
+        chosen = [piece for piece in pieces if piece.is_chosen]
+    if not chosen and len(blocks) == 1 and _MARKED.search(blocks[0].text):
+        chosen = blocks
+    # A fence line between them keeps the lines of one piece out of the last hunk of another.
+    texts = dict.fromkeys(piece.text for piece in chosen or outside)
+    return "```\n".join(texts), bool(blocks)
 
 
-def _blocks(text: str) -> tuple[str, list[tuple[str, str]]]:
-    """Return what is outside of fences, and the tag and body of each fenced block.
+def _has_diff(piece: _Piece) -> bool:
+    return piece.has_diff
 
-    A fence left open ends with the text. A fence that only closes has its block above it.
+
+def _pieces(text: str) -> list[_Piece]:
+    """Cut a text at its fences.
+
+    A fence left open ends with the text; where there is a diff above and none below, it only
+    closes, and what is below is in no fence. In a diff outside of fences, an indented fence is a
+    line of the diff.
     """
-    outside: list[str] = []
-    blocks: list[tuple[str, str]] = []
-    body: list[str] = []
+    pieces: list[_Piece] = []
+    lines: list[str] = []
     opening: re.Match[str] | None = None
+    in_diff = False
     for line in text.split("\n"):
         fence = _FENCE.match(line)
-        if opening is None and fence is not None:
-            opening, body = fence, []
+        if opening is None and fence is not None and not (in_diff and fence[1]):
+            pieces.append(_Piece(_joined(lines)))
+            opening, lines, in_diff = fence, [], False
         elif opening is not None and _closes(fence, opening):
-            blocks.append((opening[3].lower(), _block(body, opening[1])))
-            outside.append("```")
-            opening = None
-        elif opening is not None:
-            body.append(line)
+            pieces.append(_Piece(_joined(lines, opening[1]), opening[3].lower()))
+            opening, lines = None, []
         else:
-            outside.append(line)
-    if opening is not None:
-        if _is_change(outside) and not _is_change(body):
-            outside.append("```")
-        else:
-            blocks.append((opening[3].lower(), _block(body, opening[1])))
-    return "\n".join(outside), blocks
+            lines.append(line)
+            in_diff = in_diff or line.startswith(("@@", "--- "))
+    only_closes = opening is not None and any(
+        piece.has_diff for piece in pieces if piece.tag is None
+    )
+    last = _Piece(_joined(lines, opening[1] if opening else ""), opening and opening[3].lower())
+    if only_closes and not last.has_diff:
+        last = _Piece(last.text)
+    return [piece for piece in [*pieces, last] if piece.text.strip()]
 
 
 def _closes(fence: re.Match[str] | None, opening: re.Match[str]) -> bool:
@@ -174,11 +197,7 @@ def _closes(fence: re.Match[str] | None, opening: re.Match[str]) -> bool:
     )
 
 
-def _is_change(lines: list[str]) -> bool:
-    return _DIFF_LINE.search("\n".join(lines)) is not None
-
-
-def _block(lines: list[str], indentation: str) -> str:
+def _joined(lines: list[str], indentation: str = "") -> str:
     return "".join(f"{line.removeprefix(indentation)}\n" for line in lines)
 
 
