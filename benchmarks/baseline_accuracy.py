@@ -2,8 +2,8 @@
 
 Run it from the repository root, where the project is installed, on an idle machine:
 
-    python benchmarks/baseline_accuracy.py            # seeds 0, 1 and 2, about a minute
-    python benchmarks/baseline_accuracy.py --seeds 5  # seeds 0 to 4
+    python -m benchmarks.baseline_accuracy            # seeds 0, 1 and 2, about a minute
+    python -m benchmarks.baseline_accuracy --seeds 5  # seeds 0 to 4
 
 The data are scikit-learn's 1,797 digits of 8x8 pixels, enlarged to 28x28, in a fixed stratified
 split of 1,197 images to train on, 300 to search by and 300 to test. The hyper-parameters of the

@@ -2,9 +2,9 @@
 
 Run it from the repository root, where the project is installed:
 
-    python benchmarks/mutation_funnel.py                # about two minutes on one core
-    python benchmarks/mutation_funnel.py --deltas 5     # fewer deltas for each baseline
-    python benchmarks/mutation_funnel.py --sources DIR  # other networks: every *.py in a folder
+    python -m benchmarks.mutation_funnel                # about two minutes on one core
+    python -m benchmarks.mutation_funnel --deltas 5     # fewer deltas for each baseline
+    python -m benchmarks.mutation_funnel --sources DIR  # other networks: every *.py in a folder
 
 The first table applies single edits, up to `--edits` of each operator to each network; the second
 whole deltas of the proposer. *Runs*: the network builds for ``(4, 1, 28, 28)`` and 10 classes,

@@ -90,13 +90,12 @@ def _without_thought(text: str, name: str) -> tuple[str, bool]:
 
 
 def _cut(text: str, name: str) -> tuple[str | None, str]:
-    """Return what the first ``<name>`` tag holds, and the text without it."""
-    start = text.find(f"<{name}>")
-    end = text.find(f"</{name}>", start)
-    if start < 0 or end < 0:
+    """Return what the first ``<name>`` tag at the beginning of a line holds, and the rest."""
+    opening = re.search(rf"^[ \t]*<{name}>", text, re.MULTILINE)
+    end = text.find(f"</{name}>", opening.end()) if opening else -1
+    if opening is None or end < 0:
         return None, text
-    inner = text[start + len(name) + 2 : end]
-    return inner, text[:start] + text[end + len(name) + 3 :]
+    return text[opening.end() : end], text[: opening.start()] + text[end + len(name) + 3 :]
 
 
 def _tagged(text: str) -> tuple[str, str]:

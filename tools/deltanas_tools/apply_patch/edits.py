@@ -78,17 +78,25 @@ def _changes(placed: Placed) -> Iterator[_Change]:
     witnesses: set[int] = set()
     index = 0
     in_change = False
-    for line in placed.hunk.lines:
+    lines = placed.hunk.lines
+    for at, line in enumerate(lines):
         if line.op == "+":
             added.append(line)
             in_change = True
             continue
         real = placed.site.lines[index]
         if line.op == "-":
+            if real is not None and removed and real > removed[-1] + 1:
+                # Blank lines between that the hunk does not show: they stay.
+                yield _Change(before, tuple(removed), real, tuple(added), frozenset(witnesses))
+                before, removed, added, witnesses = removed[-1], [], [], set(witnesses)
             in_change = True
             if real is not None:
                 removed.append(real)
                 witnesses.add(index)
+        elif real is None and line.is_blank and added and _goes_on_adding(lines, at):
+            # A blank line among added ones that lost its marker.
+            added.append(HunkLine("+", line.text.strip(" ")))
         elif real is not None:
             if in_change:
                 near = {index, *([] if beside is None else [beside])}
@@ -102,6 +110,11 @@ def _changes(placed: Placed) -> Iterator[_Change]:
     if in_change:
         near = set() if beside is None else {beside}
         yield _Change(before, tuple(removed), None, tuple(added), frozenset(witnesses | near))
+
+
+def _goes_on_adding(lines: tuple[HunkLine, ...], at: int) -> bool:
+    following = next((line for line in lines[at + 1 :] if not line.is_blank), None)
+    return following is not None and following.op == "+"
 
 
 def _span(frame: Frame, placed: Placed, change: _Change) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from deltanas_tools.apply_patch.frame import Frame
 from deltanas_tools.apply_patch.hunks import Hunk
 from deltanas_tools.apply_patch.locate import (
     APPROXIMATE,
+    BLANK_LINES,
     EXACT,
     LEVEL_NAMES,
     LOST_MARKER,
@@ -84,6 +85,7 @@ def place(frame: Frame, hunks: Sequence[Hunk]) -> tuple[list[Placed], list[Hunk]
     locator = Locator(frame)
     sites = [_sites(frame, locator, hunk) for hunk in hunks]
     late = list(_standing_in_result(frame, hunks, sites))
+    sites = [[] if at in late else found for at, found in enumerate(sites)]
     for at, hunk in enumerate(hunks):
         if not sites[at] and at not in late:
             sites[at] = [_nearly(frame, locator, hunk)]
@@ -93,12 +95,13 @@ def place(frame: Frame, hunks: Sequence[Hunk]) -> tuple[list[Placed], list[Hunk]
 def _standing_in_result(
     frame: Frame, hunks: Sequence[Hunk], sites: list[list[Site]]
 ) -> Iterator[int]:
-    """Yield which hunks without a site stand in the text after the others."""
-    homeless = [at for at, found in enumerate(sites) if not found]
-    if not homeless or len(homeless) == len(hunks):
+    """Yield which hunks stand in the text after the others: without a site, or a good one."""
+    homeless = [at for at, found in enumerate(sites) if not found or found[0].level >= BLANK_LINES]
+    others = [[] if at in homeless else found for at, found in enumerate(sites)]
+    if not homeless or not any(others):
         return
     try:
-        result, _ = combine(frame, _chosen(frame, hunks, sites))
+        result, _ = combine(frame, _chosen(frame, hunks, others))
         for at in homeless:
             after = Frame(result)
             found = Locator(after).sites(hunks[at], max_level=LOST_MARKER)

@@ -29,7 +29,9 @@ _BOUNDARY = re.compile(
     r"@@|```|~~~|diff --(?:git|cc) |Index: |={20,}$|\*\*\* (?:Begin|End|Update|Add|Delete)\b"
     r"|</(?:delta|diff|patch)>"
 )
+_GIT_HEADER = re.compile(r"diff --git \S+ (\S+)$")
 _GIT_LINE = re.compile(r"index |(?:old|new) mode |similarity index ")
+_RULE = re.compile(r"[-+*_=]{3,}\s*$")
 _SIGNATURE = re.compile(r"-- ?$")
 _TIMESTAMP = re.compile(r"\s+\d{4}-\d\d-\d\d.*$|\t.*$")
 
@@ -54,7 +56,7 @@ def read_leniently(text: str, frame: Frame, *, enclosed: bool) -> Reading:
         Refusal: there is no hunk, more than one file, or a line that can be no part of it.
     """
     lines = text.rstrip("\n").split("\n")
-    regions, notes = _regions(lines, enclosed=enclosed)
+    regions, notes = _regions(lines, frame, enclosed=enclosed)
     if len(regions) > MAX_HUNKS:
         raise Refusal("too-large", f"the answer has {len(regions)} hunks, more than {MAX_HUNKS}")
     hunks: list[Hunk] = []
@@ -86,8 +88,8 @@ def _has_context(hunks: list[Hunk], frame: Frame) -> bool:
     return any(frame.has(line.text) for hunk in hunks for line in hunk.old if not line.is_blank)
 
 
-def _regions(lines: list[str], *, enclosed: bool) -> tuple[list[_Region], list[str]]:
-    """Cut the answer at its headers."""
+def _regions(lines: list[str], frame: Frame, *, enclosed: bool) -> tuple[list[_Region], list[str]]:
+    """Cut the answer at its headers. A change that has none above it is a region, too."""
     around: list[str] = []
     files = _Files()
     regions: list[_Region] = []
@@ -112,7 +114,7 @@ def _regions(lines: list[str], *, enclosed: bool) -> tuple[list[_Region], list[s
             body = None
         elif body is not None:
             body.append(line)
-        elif not has_headers and not files.targets and line[:1] in ("-", "+"):
+        elif _is_change(line, frame, alone=has_headers or files.has_header):
             context = _context_before(lines, at)
             del around[len(around) - len(context) :]
             body = [*context, line]
@@ -122,9 +124,20 @@ def _regions(lines: list[str], *, enclosed: bool) -> tuple[list[_Region], list[s
             around.append(line)
         at += max(taken, 1)
     notes = ["surrounding text"] if any(not _GIT_LINE.match(line) for line in around) else []
-    notes += [] if files.targets else ["no file header"]
+    notes += [] if files.has_header else ["no file header"]
     notes += [] if has_headers else ["no @@ line"]
     return [region for region in regions if region.header or region.lines], notes
+
+
+def _is_change(line: str, frame: Frame, *, alone: bool) -> bool:
+    """Say whether a line outside of all hunks is a change whose header is lost.
+
+    Where other lines are known to be the diff (``alone``), an item of a list is none.
+    """
+    if line[:1] not in ("-", "+") or not line[1:].strip() or _RULE.match(line):
+        return False
+    is_item = is_bullet(line) and not is_code_like(line[1:])
+    return not alone or not is_item or frame.has(line[1:])
 
 
 def _context_before(lines: list[str], at: int) -> list[str]:
@@ -139,6 +152,7 @@ class _Files:
 
     def __init__(self) -> None:
         self.targets: list[str] = []
+        self.has_header = False
 
     def add(self, headers: list[str]) -> None:
         """Take the ``---`` and ``+++`` lines of a file."""
@@ -159,10 +173,14 @@ class _Files:
             raise _deleted_file()
         if line.startswith("*** Update File:"):
             self._take(self._name(line.partition(":")[2]))
+        if (git := _GIT_HEADER.match(line)) is not None:
+            self._take(self._name(git[1]))
 
     def _take(self, name: str) -> None:
-        same = [each for each in self.targets if each.endswith(name) or name.endswith(each)]
-        if self.targets and not same:
+        self.has_header = True
+        if not name:
+            return
+        if not all(_is_same_file(each, name) for each in self.targets):
             names = ", ".join(shown(each) for each in [self.targets[0], name])
             raise Refusal(
                 "multi-file", f"the diff is about several files ({names}); change net.py alone"
@@ -173,6 +191,12 @@ class _Files:
     def _name(text: str) -> str:
         name = _TIMESTAMP.sub("", text).strip().strip('"')
         return re.sub(r"^(?:[abciow12]|\.)/", "", name)
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    """Say whether two paths may name one file, seen from different folders."""
+    shorter, longer = sorted((one, other), key=len)
+    return one == other or longer.endswith(f"/{shorter}")
 
 
 def _new_file() -> Refusal:
@@ -187,6 +211,8 @@ def _file_header(lines: list[str], at: int, *, inside: bool) -> int:
     """Return how many lines of file header begin here; inside a hunk, they look like changes."""
     line = lines[at]
     following = lines[at + 1] if at + 1 < len(lines) else ""
+    if line.rstrip() == "---" and following.rstrip() == "+++":
+        line, following = "--- ", "+++ "
     if line.startswith("--- ") and following.startswith("+++ "):
         after = next((each for each in lines[at + 2 : at + 5] if each.strip()), "@@")
         return 2 if not inside or after.startswith("@@") else 0
@@ -233,8 +259,8 @@ def _end(lines: list[str], frame: Frame, counts: tuple[int, int] | None) -> int:
     while end > 0 and _may_trail(lines[end - 1], frame):
         end -= 1
     while end < len(lines) and _is_item(lines[end]) and not _satisfied(lines[:end], counts):
-        # A list item looks like a change. After a blank line or a sentence, or where the header
-        # has counted enough lines, it is none.
+        # An item of a list looks like a change, a line that is moved in like context. After a
+        # blank line or a sentence, or where the header has counted enough lines, they are none.
         end += 1
     return end
 
@@ -242,6 +268,8 @@ def _end(lines: list[str], frame: Frame, counts: tuple[int, int] | None) -> int:
 def _may_trail(line: str, frame: Frame) -> bool:
     if not line.strip() or _SIGNATURE.match(line):
         return True
+    if _RULE.match(line):
+        return not frame.has(line[1:])
     if _MARKER.match(line) or frame.has(line) or frame.has(line[1:]):
         return False
     if line[0] in "-+":
@@ -252,7 +280,8 @@ def _may_trail(line: str, frame: Frame) -> bool:
 
 
 def _is_item(line: str) -> bool:
-    return line[:1] in ("-", "+", "#") and not _SIGNATURE.match(line)
+    is_layout = not line.strip() or _SIGNATURE.match(line) or _RULE.match(line)
+    return not is_layout and line[0] in "-+# \t"
 
 
 def _satisfied(lines: list[str], counts: tuple[int, int] | None) -> bool:
@@ -284,7 +313,7 @@ def _line(line: str, frame: Frame, number: int, notes: list[str]) -> HunkLine:
         return HunkLine("-", rest)
     if first in ("+", "\uff0b"):
         return HunkLine("+", rest)
-    if first == " ":
+    if first in (" ", "\u00a0"):
         return HunkLine(" ", rest, unmarked=line)
     if not line.strip():
         return HunkLine(" ", line)

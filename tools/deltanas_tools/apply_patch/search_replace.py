@@ -5,7 +5,7 @@ import re
 
 from deltanas_tools.apply_patch.hunks import Hunk, HunkLine, Reading
 from deltanas_tools.apply_patch.reader import MAX_HUNKS
-from deltanas_tools.apply_patch.result import Refusal
+from deltanas_tools.apply_patch.result import Refusal, shown
 
 _SEARCH = re.compile(r"^([ \t]*)(?:<{5,9} ?(?:SEARCH|ORIGINAL)|-{5,9} ?SEARCH)\b.*$", re.IGNORECASE)
 _DIVIDER = re.compile(r"^[ \t]*={5,9}[ \t]*$")
@@ -32,6 +32,13 @@ def read_blocks(text: str) -> Reading:
     for line in lines:
         opening = _SEARCH.match(line)
         if opening is None:
+            if line.startswith("@@"):
+                raise Refusal(
+                    "stray-line",
+                    f"the answer has SEARCH/REPLACE blocks, and the line {shown(line)} of a "
+                    "unified diff; write all of it in one of the two",
+                    line=line,
+                )
             continue
         number = len(hunks) + 1
         if number > MAX_HUNKS:
