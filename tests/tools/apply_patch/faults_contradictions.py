@@ -98,9 +98,7 @@ def _space_plus(draft: Draft, rng: Random) -> Draft | None:
         return None
     made = put(draft, at, [f"+{line_at(draft, at)[1:]}"], renumber=rng.random() < 0.5)
     hunk = made.hunks[at[0]]
-    if _has_place(draft, hunk.lines) or draft.lines.count(line_at(draft, at)[1:]) != 1:
-        return None
-    return replace(made, refusal_allowed=True)
+    return None if _has_place(draft, hunk.lines) else replace(made, refusal_allowed=True)
 
 
 @family.applies("marker.minus-became-space")

@@ -2,11 +2,12 @@
 
 import difflib
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
 from tests.tools.apply_patch.drafts import Draft, Family, Hunk, draft_of
-from tests.tools.apply_patch.reference import characters, old_side
+from tests.tools.apply_patch.reference import characters, dense_sites, old_side
 from tests.tools.apply_patch.rework import (
     changed_at,
     has_marker,
@@ -213,6 +214,37 @@ def _mostly_right(draft: Draft, hunk: Hunk) -> bool:
     old = [line for line in old_side(hunk.lines) if line.strip()]
     right = sum(line in draft.lines for line in old)
     return right >= 6 and right >= 0.75 * len(old)
+
+
+@family.applies("reworded.swapped")
+def _swapped(draft: Draft, rng: Random) -> Draft | None:
+    """Two context lines stand in the other order in the file: seen through, or refused."""
+    return _spoilt_pair(draft, rng, lambda one, two: [two, one])
+
+
+@family.applies("reworded.doubled")
+def _doubled(draft: Draft, rng: Random) -> Draft | None:
+    """A context line stands twice in the answer and once in the file: the same."""
+    return _spoilt_pair(draft, rng, lambda one, two: [one, one, two])
+
+
+def _spoilt_pair(draft: Draft, rng: Random, spoil: Callable[[str, str], list[str]]) -> Draft | None:
+    which = rng.randrange(len(draft.hunks))
+    lines = draft.hunks[which].lines
+    pairs = [
+        n
+        for n in range(len(lines) - 1)
+        if all(line[:1] == " " and line.strip() for line in lines[n : n + 2])
+        and lines[n] != lines[n + 1]
+    ]
+    if not pairs or has_marker(draft):
+        return None
+    n = rng.choice(pairs)
+    body = [*lines[:n], *spoil(*lines[n : n + 2]), *lines[n + 2 :]]
+    if dense_sites(draft.lines, old_side(body)):
+        return None
+    hunk = with_lines(draft.hunks[which], body)
+    return replace(replaced(draft, which, hunk), refusal_allowed=True)
 
 
 @family.refused("reworded.name-in-use")

@@ -28,46 +28,34 @@ def ambiguous(hunk: Hunk, sites: Sequence[Site]) -> Refusal:
 
 
 def not_found(frame: Frame, hunk: Hunk) -> Refusal:
-    """Return the refusal of a hunk that stands nowhere: the nearest place, what differs there."""
+    """Return the refusal of a hunk that stands nowhere: the line at fault, the nearest place."""
     start = _nearest(frame, hunk)
-    absent = next(
-        (line for line in hunk.old if not line.is_blank and not frame.has(line.text)), None
-    )
-    if start is not None:
-        for offset, line in enumerate(hunk.old):
-            at = start + offset
-            real = frame.lines[at] if 0 <= at < len(frame.lines) else None
-            if real is None or frame.loose(real) != frame.loose(line.text):
-                found = "the end" if real is None else shown(real)
-                return Refusal(
-                    "not-found",
-                    f"comes nearest to line {max(start, 0) + 1} of the parent, where line "
-                    f"{at + 1} is {found} and the hunk has {shown(line.text)}; copy the parent's "
-                    "lines to the letter",
-                    hunk=hunk.number,
-                    line=line.text,
-                    sites=(at + 1,),
-                )
-    if absent is None:
-        return Refusal(
-            "not-found",
-            "has old lines that are all in the parent, but not one after the other as here",
-            hunk=hunk.number,
-            line=hunk.old[0].text,
-        )
-    similar = _similar(frame, absent.text)
-    hint = (
-        ""
-        if similar is None
-        else f"; the nearest is line {similar + 1}, {shown(frame.lines[similar])}"
-    )
+    for offset, line in enumerate(hunk.old):
+        if not line.is_blank and not frame.has(line.text):
+            at = _similar(frame, line.text) if start is None else start + offset
+            fault = f"has the line {shown(line.text)}, which is not in the parent"
+            return _refusal(frame, hunk, line.text, fault, "; the nearest is", at)
+    for offset, line in enumerate(hunk.old if start is not None else ()):
+        assert start is not None
+        at = start + offset
+        if at >= len(frame.lines) or frame.loose(frame.lines[at]) != frame.loose(line.text):
+            fault = f"comes nearest to line {max(start, 0) + 1} of the parent; after the lines "
+            fault += f"that fit, it has {shown(line.text)}"
+            return _refusal(frame, hunk, line.text, fault, "; the parent has, at", at)
+    return _refusal(frame, hunk, hunk.old[0].text, "stands nowhere in the parent", "", None)
+
+
+def _refusal(frame: Frame, hunk: Hunk, line: str, fault: str, hint: str, at: int | None) -> Refusal:
+    if at is None or not 0 <= at < len(frame.lines):
+        where, sites = "", tuple[int, ...]()
+    else:
+        where, sites = f"{hint} line {at + 1}, {shown(frame.lines[at])}", (at + 1,)
     return Refusal(
         "not-found",
-        f"has the line {shown(absent.text)}, which is not in the parent{hint}; copy the parent's "
-        "lines to the letter",
+        f"{fault}{where}; copy the parent's lines to the letter",
         hunk=hunk.number,
-        line=absent.text,
-        sites=() if similar is None else (similar + 1,),
+        line=line,
+        sites=sites,
     )
 
 
