@@ -40,6 +40,7 @@ _KEYWORD = re.compile(
 )
 _ASSIGNMENT = re.compile(r"^[\w.\[\]'\", *()]+\s*(?:[-+*/%&|^@]|//|\*\*|>>|<<|:)?=(?!=)\s*\S?")
 _BRACKETS_ONLY = re.compile(r"^[\s()\[\]{},:]+$")
+_RULE = re.compile(r"[-+*_=]{3,}\s*$")
 _BULLET = re.compile(r"^\s*(?:[-+*\u2022]|\d{1,3}[.)]) \S")
 _STRINGS = re.compile(r"\"[^\"]*\"|'[^']*'")
 
@@ -73,6 +74,11 @@ def is_placeholder(text: str) -> bool:
 def is_bullet(line: str) -> bool:
     """Say whether a line looks like an item of a list in running text."""
     return bool(_BULLET.match(line))
+
+
+def is_rule(line: str) -> bool:
+    """Say whether a line is drawn, to part one text from another."""
+    return bool(_RULE.match(line))
 
 
 def is_code_like(text: str) -> bool:
