@@ -65,7 +65,9 @@ def _may_trail(line: str, frame: Frame) -> bool:
         return True
     if is_rule(line):
         return not frame.has(line[1:])
-    if NO_NEWLINE_MARKER.match(line) or frame.has(line) or frame.has(line[1:]):
+    if NO_NEWLINE_MARKER.match(line) or frame.has(line[1:]):
+        return False
+    if frame.has(line) and (line[0] in " \t" or line.rstrip() in frame.lines):
         return False
     if line[0] in "-+":
         return is_bullet(line) and not is_code_like(line[1:]) and not is_elision(line[1:])
