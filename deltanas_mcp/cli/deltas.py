@@ -1,5 +1,6 @@
 """How the command line shows a delta: coloured on a terminal, plain text elsewhere."""
 
+import re
 import sys
 
 import typer
@@ -10,18 +11,23 @@ from deltanas_agent.submit import Submission
 from deltanas_tools.apply_patch import Applied
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def print_delta(delta: str) -> None:
-    """Print a canonical delta on stdout: to the letter where it goes into a file or a pipe."""
+    """Print a canonical delta on stdout: to the letter where it goes into a file or a pipe.
+
+    On a terminal, control characters are spelt out: a model wrote them.
+    """
     console = Console(highlight=False)
     if not console.is_terminal:
         sys.stdout.write(delta)
         return
-    for line in delta.splitlines():
+    for line in delta.removesuffix("\n").split("\n"):
         is_header = line.startswith(("--- ", "+++ "))
         style = "bold" if is_header else _STYLES.get(line[:1], "")
-        console.print(Text(line, style=style), soft_wrap=True)
+        shown = _CONTROL.sub(lambda match: repr(match[0])[1:-1], line.removesuffix("\r"))
+        console.print(Text(shown, style=style), soft_wrap=True)
 
 
 def print_applied(made: Applied | Submission) -> None:
