@@ -56,7 +56,8 @@ def _blank_lost_between(draft: Draft, rng: Random) -> Draft | None:
     [hunk] = made.hunks
     at = hunk.lines.index(f"+{one.lines[0]}") + 1
     cut = with_lines(hunk, [*hunk.lines[:at], *hunk.lines[at + 1 :]])
-    if not parses(made.edited) or has_marker(made) or not is_unique(made):
+    is_context = not hunk.lines[at].strip() and hunk.lines[at][:1] == " "
+    if not parses(made.edited) or has_marker(made) or not is_unique(made) or not is_context:
         return None
     blank = (lines[n],)
     orders = (

@@ -166,7 +166,7 @@ def _sequential(draft: Draft, rng: Random) -> Draft | None:
     if steps is None:
         return None
     middle, first, second = steps
-    if any(sites([*map(characters, draft.lines)], _folded(second[0])) for _ in "x"):
+    if sites([*map(characters, draft.lines)], _folded(second[0])):
         return None
     places = [sites([*map(characters, file_lines(middle))], _folded(hunk)) for hunk in second]
     bare = [replace(hunk, header="@@") for hunk in second] if rng.random() < 0.5 else second

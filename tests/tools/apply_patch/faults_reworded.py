@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from random import Random
 
 from tests.tools.apply_patch.drafts import Draft, Family, Hunk, draft_of
@@ -31,22 +32,36 @@ def is_sure(draft: Draft, hunk: Hunk, without: int) -> bool:
     """True where the hunk has one place even when line ``without`` of it says nothing.
 
     At least five lines that are not blank remain, and nowhere else do the removed lines stand
-    with as many as half of the others.
+    among lines that are as much like the others as three in four would be.
     """
-    old = [line for n, line in enumerate(hunk.lines) if n != without and line[:1] in (" ", "-")]
-    if sum(bool(line[1:].strip()) for line in old) < 5:
-        return False
-    shown = [(n, line) for n, line in enumerate(x for x in hunk.lines if x[:1] in (" ", "-"))]
+    shown = [(n, line) for n, line in enumerate(hunk.lines) if line[:1] in (" ", "-")]
     removed = [characters(line[1:]) for _, line in shown if line[:1] == "-"]
-    counted = [(n, characters(line[1:])) for n, line in shown if line in old and line[1:].strip()]
+    counted = [
+        (index, characters(line[1:]))
+        for index, (n, line) in enumerate(shown)
+        if n != without and line[1:].strip()
+    ]
     have = [*map(characters, draft.lines)]
+    if len(counted) < 5:
+        return False
     for at in range(-len(shown), len(have)):
-        if abs(at - hunk.site) <= 1:
-            continue
-        equal = sum(0 <= at + n < len(have) and have[at + n] == line for n, line in counted)
-        if equal * 2 >= len(counted) and all(line in have for line in removed):
+        inside = [(have[at + n], line) for n, line in counted if 0 <= at + n < len(have)]
+        alike = sum(_alike(one, other) for one, other in inside)
+        if abs(at - hunk.site) > 1 and alike >= 0.75 * len(counted):
             return False
-    return True
+    return all(line in have for line in removed)
+
+
+@lru_cache(maxsize=100_000)
+def _alike(one: str, other: str) -> float:
+    """How much a line is like another: 0 for less than 0.6."""
+    if one == other:
+        return 1
+    matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
+    if matcher.real_quick_ratio() < 0.6 or matcher.quick_ratio() < 0.6:
+        return 0
+    ratio = matcher.ratio()
+    return ratio if ratio >= 0.6 else 0
 
 
 def far_context(hunk: Hunk, distance: int = 2) -> list[int]:

@@ -43,23 +43,13 @@ class Outcome:
 
     def describe(self) -> str:
         """The fault, the answer, and how the result differs from what was due."""
+        due = f"one of {len(self.case.expected)} texts" if self.case.expected else "a refusal"
+        lines = [f"== {self.case.name}: {self.verdict}; due: {due}", self.case.answer]
         if isinstance(self.result, Refused):
-            got, ends = f"refused: {self.result.code}: {self.result.message}", []
-        else:
-            got, ends = "applied", [self.result.text]
-        due = f"{len(self.case.expected)} texts are right" if self.case.expected else "a refusal"
-        nearest = min([*self.case.expected, self.case.baseline], key=lambda text: text not in ends)
-        nearest = next(iter(sorted(self.case.expected)), nearest)
-        differences = [line for text in ends for line in _differences(nearest, text)]
-        return "\n".join(
-            [
-                f"== {self.case.name}: {self.verdict}; due: {due}; got {got}",
-                "-- the answer:",
-                self.case.answer,
-                "-- from what was due (or the baseline) to what came:",
-                *differences,
-            ]
-        )
+            return "\n".join([*lines, f"-- refused: {self.result.code}: {self.result.message}"])
+        due_text = min(self.case.expected, default=self.case.baseline)
+        lines.append("-- applied; from what was due, or else the baseline, to what came:")
+        return "\n".join([*lines, *_differences(due_text, self.result.text)])
 
 
 def _differences(due: str, got: str) -> list[str]:
