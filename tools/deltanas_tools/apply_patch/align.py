@@ -46,14 +46,6 @@ class _Row:
     def is_at_change(self) -> bool:
         return self.removed or self.beside_change
 
-    @property
-    def may_be_missing(self) -> bool:
-        return not self.is_at_change and self.text.startswith("#")
-
-    @property
-    def threshold(self) -> float:
-        return SIMILAR_BESIDE_CHANGE if self.beside_change else SIMILAR
-
 
 class _TooMuch(Exception):
     """The text repeats itself so much that comparing would take long."""
@@ -99,16 +91,19 @@ class _Aligner:
         self._loose = ["".join(line.split()) for line in self._texts]
         self._similar = lru_cache(maxsize=None)(_similarity)
         self._cells = 0
+        self._strict = True
 
     def best_site(self, hunk: Hunk, locator: Locator) -> Site | None:
         windows = self._windows()
         best = max((self._align(*window, frozenset()) for window in windows), default=None)
-        if best is None or not self._is_good(best):
+        if best is None or not self._is_good(best) or not self._is_told_apart(best[1]):
             return None
         beside = frozenset(pair for pair in best[1] if self._rows[pair[0]].is_at_change)
+        # A place that comes near is another place, even if it is not near enough to be taken.
+        self._strict = False
         others = (self._align(*window, beside)[0] for window in windows)
         margin = max(MIN_MARGIN, MIN_MARGIN_SHARE * len(self._rows))
-        if max(others, default=_NEVER) > best[0] - margin or not self._is_told_apart(best[1]):
+        if max(others, default=_NEVER) > best[0] - margin:
             return None
         matched = {self._rows[row].index: self._numbers[at] for row, at in best[1]}
         return Site(locator.with_blanks(hunk, matched), APPROXIMATE)
@@ -188,7 +183,7 @@ class _Aligner:
                 at = number + low + column
                 match = scores[column] + self._gain(row, at, (number, at) in avoided)
                 choices = [(match, "match")]
-                if row.may_be_missing and column + 1 < width:
+                if self._may_be_missing(row) and column + 1 < width:
                     choices.append((scores[column + 1] + SKIP, "missing"))
                 if column > 0:
                     choices.append((row_scores[column - 1] + SKIP, "skipped"))
@@ -219,10 +214,17 @@ class _Aligner:
             return 1.0
         if row.removed:
             return _NEVER
-        ratio = self._similar(row.text, self._texts[at], row.threshold)
+        beside = row.beside_change and self._strict
+        threshold = SIMILAR_BESIDE_CHANGE if beside else SIMILAR
+        ratio = self._similar(row.text, self._texts[at], threshold)
         if self._similar.cache_info().misses > _MAX_COMPARED:
             raise _TooMuch
-        return ratio if ratio >= row.threshold else _NEVER
+        return ratio if ratio >= threshold else _NEVER
+
+    def _may_be_missing(self, row: _Row) -> bool:
+        if not self._strict:
+            return not row.removed
+        return not row.is_at_change and row.text.startswith("#")
 
 
 def _similarity(one: str, other: str, threshold: float) -> float:
