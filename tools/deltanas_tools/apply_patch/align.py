@@ -7,9 +7,9 @@ semi-global sequence alignment. Removed lines must be there; only context may di
 import difflib
 import itertools
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
 
 from deltanas_tools.apply_patch.frame import Frame
 from deltanas_tools.apply_patch.hunks import Hunk
@@ -26,9 +26,7 @@ SKIP = -0.4
 MIN_LINES, MIN_EXACT, MIN_EXACT_SHARE, MIN_SCORE_SHARE = 4, 3, 0.6, 0.7
 MIN_MARGIN, MIN_MARGIN_SHARE = 1.0, 0.15
 
-_MAX_CELLS = 100_000
-_MAX_COMPARED = 4_000
-_MAX_LINE = 300
+_MAX_LINE = 200
 _NEVER = -math.inf
 
 
@@ -47,17 +45,41 @@ class _Row:
         return self.removed or self.beside_change
 
 
+_NAMES = re.compile(r"([\w.]+(?:\s*,\s*[\w.]+)*)\s*(?::[^=]*)?=(?!=)|(?:def|class)\s+(\w+)")
+
+
 class _TooMuch(Exception):
     """The text repeats itself so much that comparing would take long."""
 
 
-def align(frame: Frame, locator: Locator, hunk: Hunk) -> Site | None:
+@dataclass
+class Effort:
+    """What the alignments of one answer may cost in all."""
+
+    cells: int = 200_000
+    """Pairs of a hunk's line and a line of the text."""
+    characters: int = 4_000_000
+    """Pairs of characters in lines that are compared."""
+
+    def spend(self, *, cells: int = 0, characters: int = 0) -> None:
+        """Take from what is left.
+
+        Raises:
+            _TooMuch: nothing is left.
+        """
+        self.cells -= cells
+        self.characters -= characters
+        if self.cells < 0 or self.characters < 0:
+            raise _TooMuch
+
+
+def align(frame: Frame, locator: Locator, hunk: Hunk, effort: Effort) -> Site | None:
     """Return the one place where most of the hunk stands, or None where none is clearly best."""
     rows = _rows(frame, hunk)
     if len(rows) < MIN_LINES:
         return None
     try:
-        return _Aligner(frame, rows).best_site(hunk, locator)
+        return _Aligner(frame, rows, effort).best_site(hunk, locator)
     except _TooMuch:
         return None
 
@@ -82,15 +104,16 @@ def _rows(frame: Frame, hunk: Hunk) -> list[_Row]:
 
 
 class _Aligner:
-    def __init__(self, frame: Frame, rows: list[_Row]) -> None:
+    def __init__(self, frame: Frame, rows: list[_Row], effort: Effort) -> None:
         self._rows = rows
+        self._effort = effort
+        effort.spend(cells=len(frame.lines))
         plain = [(at, frame.plain(line).strip()) for at, line in enumerate(frame.lines)]
         solid = [(at, line) for at, line in plain if line]
         self._numbers = [at for at, _ in solid]
         self._texts = [line for _, line in solid]
         self._loose = ["".join(line.split()) for line in self._texts]
-        self._similar = lru_cache(maxsize=None)(_similarity)
-        self._cells = 0
+        self._ratios: dict[tuple[str, str], float] = {}
         self._strict = True
 
     def best_site(self, hunk: Hunk, locator: Locator) -> Site | None:
@@ -136,6 +159,7 @@ class _Aligner:
 
     def _num_places(self, rows: list[_Row]) -> int:
         last = len(self._texts) - len(rows)
+        self._effort.spend(cells=max(last, 0))
         return sum(
             all(self._gain(row, at + offset, False) > _NEVER for offset, row in enumerate(rows))
             for at in range(last + 1)
@@ -146,8 +170,7 @@ class _Aligner:
         where: dict[str, list[int]] = {}
         for at, loose in enumerate(self._loose):
             where.setdefault(loose, []).append(at)
-        if sum(len(where.get(row.loose, ())) for row in self._rows) > _MAX_CELLS:
-            raise _TooMuch
+        self._effort.spend(cells=sum(len(where.get(row.loose, ())) for row in self._rows))
         votes = Counter(
             at - number for number, row in enumerate(self._rows) for at in where.get(row.loose, ())
         )
@@ -171,9 +194,7 @@ class _Aligner:
         self, low: int, high: int, avoided: frozenset[tuple[int, int]]
     ) -> tuple[float, tuple[tuple[int, int], ...]]:
         """Return the best score within the window of diagonals, and the lines it matches."""
-        self._cells += (high - low) * len(self._rows)
-        if self._cells > _MAX_CELLS:
-            raise _TooMuch
+        self._effort.spend(cells=(high - low) * len(self._rows))
         width = high - low
         scores = [0.0] * width
         steps: list[list[str]] = []
@@ -216,10 +237,22 @@ class _Aligner:
             return _NEVER
         beside = row.beside_change and self._strict
         threshold = SIMILAR_BESIDE_CHANGE if beside else SIMILAR
-        ratio = self._similar(row.text, self._texts[at], threshold)
-        if self._similar.cache_info().misses > _MAX_COMPARED:
-            raise _TooMuch
-        return ratio if ratio >= threshold else _NEVER
+        ratio = self._similarity(row.text, self._texts[at])
+        if ratio < threshold or (self._strict and _names_differ(row.text, self._texts[at])):
+            return _NEVER
+        return ratio
+
+    def _similarity(self, one: str, other: str) -> float:
+        """Return the `difflib` ratio of two lines; 0 where it is surely below what matters."""
+        one, other = one[:_MAX_LINE], other[:_MAX_LINE]
+        if 2 * min(len(one), len(other)) < SIMILAR * (len(one) + len(other)):
+            return 0.0
+        if (one, other) not in self._ratios:
+            self._effort.spend(characters=len(one) * len(other))
+            matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
+            is_near = matcher.quick_ratio() >= SIMILAR
+            self._ratios[one, other] = matcher.ratio() if is_near else 0.0
+        return self._ratios[one, other]
 
     def _may_be_missing(self, row: _Row) -> bool:
         if not self._strict:
@@ -227,10 +260,7 @@ class _Aligner:
         return not row.is_at_change and row.text.startswith("#")
 
 
-def _similarity(one: str, other: str, threshold: float) -> float:
-    """Return the `difflib` ratio of two lines; 0 where it is surely below the threshold."""
-    one, other = one[:_MAX_LINE], other[:_MAX_LINE]
-    if 2 * min(len(one), len(other)) < threshold * (len(one) + len(other)):
-        return 0.0
-    matcher = difflib.SequenceMatcher(None, one, other, autojunk=False)
-    return matcher.ratio() if matcher.quick_ratio() >= threshold else 0.0
+def _names_differ(one: str, other: str) -> bool:
+    """Say whether two lines bind other names: then they are other lines, however similar."""
+    mine, theirs = _NAMES.match(one), _NAMES.match(other)
+    return bool(mine and theirs and mine.groups() != theirs.groups())

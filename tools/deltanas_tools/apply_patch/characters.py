@@ -23,10 +23,18 @@ _ALL = {key: value for table in _TABLES.values() for key, value in table.items()
 CLASSES: tuple[Class, ...] = ("quotes", "spaces", "zero-width", "dashes", "entities")
 
 
+def unescaped(text: str) -> str:
+    """Return ``text`` without HTML entities; as it is where one of them is no number."""
+    try:
+        return html.unescape(text)
+    except ValueError:  # thousands of digits
+        return text
+
+
 def replace(text: str, classes: Iterable[Class]) -> str:
     """Return ``text`` with the characters of these classes as Python reads them."""
     for name in classes:
-        text = html.unescape(text) if name == "entities" else text.translate(_TABLES[name])
+        text = unescaped(text) if name == "entities" else text.translate(_TABLES[name])
     return text
 
 
@@ -42,7 +50,7 @@ def folding(*, entities: bool) -> Fold:
 
     def fold(text: str) -> str:
         if entities and "&" in text:
-            text = html.unescape(text)
+            text = unescaped(text)
         return text if text.isascii() else unicodedata.normalize("NFC", text.translate(_ALL))
 
     return fold
@@ -57,6 +65,6 @@ def needed(written: str, real: str) -> frozenset[Class]:
 
 def _count(text: str, name: Class) -> int:
     if name == "entities":
-        return int(html.unescape(text) != text)
+        return int(unescaped(text) != text)
     table = _TABLES[name]
     return sum(ord(character) in table for character in text)

@@ -32,6 +32,20 @@ def combine(
     return text, list(dict.fromkeys(notes))
 
 
+def edited_lines(frame: Frame, placed: Placed, start: int, end: int) -> list[str]:
+    """Return what becomes of the lines ``start`` to ``end``, within which the hunk's site is.
+
+    Raises:
+        Refusal: the hunk has no clear meaning at its place.
+    """
+    lines: list[str] = []
+    done = start
+    for edit in edits_of(frame, placed)[0]:
+        lines += [*frame.lines[done : edit.start], *edit.lines]
+        done = edit.end
+    return [*lines, *frame.lines[done:end]]
+
+
 def _check_agreement(placed: Sequence[Placed], ordered: list[Edit]) -> None:
     for one, other in itertools.pairwise(ordered):
         if other.start < one.end or (other.start, other.end) == (one.start, one.end):

@@ -222,19 +222,25 @@ def _rule(frame: Frame, placed: Placed, change: _Change, pairs: list[Pair]) -> t
     # A space inside of brackets moves a line that only closes them.
     brackets = {index for index, line, _ in pairs if not line.text.strip(" \t()[]{},")}
     telling = [each for each in near if each[0] not in brackets]
-    if _explains(lambda lead: lead, leads, telling):
-        return "", lambda lead: lead
+    removed = {index for index, line in enumerate(placed.hunk.old) if line.op == "-"}
+    replaced = [each for each in telling if each[0] in removed]
+    # Added lines are written as those that they replace.
+    if _explains(_as_is, leads, telling) or (replaced and _explains(_as_is, replaced, replaced)):
+        return "", _as_is
     # With its marker as a part of it, every line of context is shifted by one: where anything is
     # shifted, that reading would explain whatever there is.
     leads, near = _as_marked(leads), _as_marked(near)
     for name, rule in _rules(leads):
         if _explains(rule, leads, near):
             return name, rule
-    removed = {index for index, line in enumerate(placed.hunk.old) if line.op == "-"}
     marked = [each for each in leads if each[0] in removed & change.witnesses]
     if marked and all(written[0] == f" {real}" for _, written, real in marked):
         return "space after the markers", _without(" ")
     raise _unclear(placed.hunk, next(line.text for line in change.added if line.text.strip()))
+
+
+def _as_is(lead: str) -> str:
+    return lead
 
 
 def _explains(rule: Rule, leads: list[_Lead], near: list[_Lead]) -> bool:

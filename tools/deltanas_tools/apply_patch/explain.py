@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from deltanas_tools.apply_patch.frame import Frame
 from deltanas_tools.apply_patch.hunks import Hunk
-from deltanas_tools.apply_patch.locate import Site
+from deltanas_tools.apply_patch.locate import MAX_SITES, Site
 from deltanas_tools.apply_patch.result import Refusal, listing, shown
 
-_MAX_LINE = 200
-_MAX_LINES = 2000
+_MAX_LINE = 80
+_MAX_LINES = 1000
 _MAX_PLACES = 50
 """Places in the text of one line of a hunk that are looked at."""
 
@@ -18,9 +18,11 @@ _MAX_PLACES = 50
 def ambiguous(hunk: Hunk, sites: Sequence[Site]) -> Refusal:
     """Return the refusal of a hunk that fits several places."""
     numbers = tuple(site.start + 1 for site in sites)
+    more = "" if len(numbers) <= 5 else f" ({'at least ' if len(numbers) > MAX_SITES else ''}"
+    more += f"{len(numbers)} places)" if more else ""
     return Refusal(
         "ambiguous",
-        f"fits at lines {listing(numbers)}; add context lines that tell them apart",
+        f"fits at lines {listing(numbers)}{more}; add context lines that tell them apart",
         hunk=hunk.number,
         line=next((line.text for line in hunk.old if not line.is_blank), ""),
         sites=numbers,

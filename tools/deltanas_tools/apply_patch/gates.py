@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from deltanas_repo_store.errors import BuildError
 from deltanas_tools.apply_patch.frame import Frame
 from deltanas_tools.apply_patch.hunks import Hunk
-from deltanas_tools.apply_patch.prose import is_placeholder, is_plain_elision
+from deltanas_tools.apply_patch.placeholders import is_placeholder, is_plain_elision
 from deltanas_tools.apply_patch.result import Refusal, listing, shown
 from deltanas_tools.checks.frozen_parts import frozen_parts_changed
 from deltanas_tools.checks.interface import check_interface
@@ -51,15 +51,15 @@ def check_placeholders(frame: Frame, hunks: tuple[Hunk, ...], *, strict: bool) -
     """
     for hunk in hunks:
         previous = ""
-        for line in hunk.lines:
-            if line.op == "-":
-                continue
+        new = hunk.new
+        for at, line in enumerate(new):
+            following = new[at + 1].text if at + 1 < len(new) else ""
             # Three dots are a body too, after a colon.
             is_body = strict or previous.endswith(":")
             is_dots = is_plain_elision(line.text) and not is_body
             if (
                 line.op == "+"
-                and (is_dots or is_placeholder(line.text))
+                and (is_dots or is_placeholder(line.text, following))
                 and not frame.has(line.text)
             ):
                 raise Refusal(
@@ -80,9 +80,10 @@ def parse(text: str) -> ast.Module | SyntaxError:
             return ast.parse(text.removeprefix("\ufeff"))
     except SyntaxError as error:
         return error
-    except (ValueError, RecursionError, MemoryError) as error:
-        # NUL bytes and lone surrogates, and nesting that the parser gives up on.
-        return SyntaxError(f"{type(error).__name__}: {error}")
+    except (RecursionError, MemoryError):
+        return SyntaxError("it is nested too deeply")
+    except ValueError as error:  # NUL bytes, lone surrogates
+        return SyntaxError(str(error))
 
 
 def check_syntax(before: str, error: SyntaxError) -> None:
@@ -94,12 +95,12 @@ def check_syntax(before: str, error: SyntaxError) -> None:
     if isinstance(parse(before), SyntaxError):
         return
     line = (error.text or "").strip()
+    where = f"line {error.lineno}: " if error.lineno else ""
     raise Refusal(
         "syntax",
-        f"the result is not Python: line {error.lineno}: {error.msg}"
-        + (f": {shown(line)}" if line else ""),
+        f"the result is not Python: {where}{error.msg}" + (f": {shown(line)}" if line else ""),
         line=line,
-        sites=(error.lineno or 0,),
+        sites=(error.lineno,) if error.lineno else (),
     )
 
 

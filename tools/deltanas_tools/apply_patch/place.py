@@ -6,11 +6,13 @@ that it ends there; that all sites give one text; hunks round it with one place 
 copies of the hunk as sites.
 """
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from deltanas_tools.apply_patch.align import align
-from deltanas_tools.apply_patch.combine import combine
+from deltanas_tools.apply_patch.align import Effort, align
+from deltanas_tools.apply_patch.combine import combine, edited_lines
 from deltanas_tools.apply_patch.edits import Placed
 from deltanas_tools.apply_patch.explain import ambiguous, not_found
 from deltanas_tools.apply_patch.frame import Frame
@@ -27,6 +29,11 @@ from deltanas_tools.apply_patch.locate import (
     Site,
 )
 from deltanas_tools.apply_patch.result import Refusal
+
+ONE_TEXT = "one of several places that give the same text"
+_MAX_LINES_COMPARED = 100_000
+_MAX_SETTLED = 8
+"""Hunks of one answer that may have several places which give one text."""
 
 
 def place_strictly(frame: Frame, hunks: Sequence[Hunk]) -> tuple[Placed, ...] | None:
@@ -86,9 +93,10 @@ def place(frame: Frame, hunks: Sequence[Hunk]) -> tuple[list[Placed], list[Hunk]
     sites = [_sites(frame, locator, hunk) for hunk in hunks]
     late = list(_standing_in_result(frame, hunks, sites))
     sites = [[] if at in late else found for at, found in enumerate(sites)]
+    effort = Effort()
     for at, hunk in enumerate(hunks):
         if not sites[at] and at not in late:
-            sites[at] = [_nearly(frame, locator, hunk)]
+            sites[at] = [_nearly(frame, locator, hunk, effort)]
     return _chosen(frame, hunks, sites), [hunks[at] for at in late]
 
 
@@ -116,6 +124,7 @@ def _chosen(frame: Frame, hunks: Sequence[Hunk], sites: list[list[Site]]) -> lis
     """Return every hunk that has a site at the one that is its own."""
     trusted = all(hunk.counts_right for hunk in hunks)
     placed: list[Placed] = []
+    several: dict[int, list[Site]] = {}
     for at, hunk in enumerate(hunks):
         if not sites[at]:
             continue
@@ -125,9 +134,13 @@ def _chosen(frame: Frame, hunks: Sequence[Hunk], sites: list[list[Site]]) -> lis
         notes = [*hunk.notes, *_level_note(site), *([note] if note else [])]
         if hunk.start is not None and site.start != hunk.stated:
             notes.append("position")
+        if note == ONE_TEXT:
+            several[len(placed)] = sites[at]
         placed.append(Placed(hunk, site, tuple(dict.fromkeys(notes))))
+    if len(several) > _MAX_SETTLED:
+        raise ambiguous(placed[min(several)].hunk, several[min(several)])
     _check_elided(placed)
-    return placed
+    return _settle(frame, placed, several)
 
 
 def _level_note(site: Site) -> list[str]:
@@ -147,7 +160,7 @@ def _sites(frame: Frame, locator: Locator, hunk: Hunk) -> list[Site]:
     return locator.sites(hunk)
 
 
-def _nearly(frame: Frame, locator: Locator, hunk: Hunk) -> Site:
+def _nearly(frame: Frame, locator: Locator, hunk: Hunk, effort: Effort) -> Site:
     """Return where a hunk stands that stands nowhere to the letter: one place, clearly best."""
     if (there := _applied_already(locator, hunk)) is not None:
         raise Refusal(
@@ -156,7 +169,7 @@ def _nearly(frame: Frame, locator: Locator, hunk: Hunk) -> Site:
             hunk=hunk.number,
             sites=(there + 1,),
         )
-    aligned = align(frame, locator, hunk)
+    aligned = align(frame, locator, hunk, effort)
     if aligned is None:
         raise not_found(frame, hunk)
     return aligned
@@ -180,38 +193,64 @@ def _choose(
     hunk, found = hunks[at], sites[at]
     if len(found) == 1:
         return found[0], ""
-    level = found[0].level
-    if trusted and level <= TRAILING_SPACE:
-        for site in found:
+    if trusted and found[0].level <= TRAILING_SPACE:
+        stated = _stated_site(frame, hunk)
+        for site in [*([stated] if stated else []), *found]:
             if site.start == hunk.stated:
                 return site, ""
     at_end = [site for site in found if site.end == len(frame.lines)]
     if not hunk.old[-1].newline and not frame.final_newline and len(at_end) == 1:
         return at_end[0], ""
-    if _give_one_text(frame, hunk, found):
-        return found[0], "one of several places that give the same text"
     between = _between(hunks, sites, at)
     if between is not None:
         return between, "place between its neighbours"
     copy = _copy(hunks, sites, at)
     if copy is not None:
         return copy, "one of as many copies as places"
+    if _give_one_text(frame, hunk, found):
+        return found[0], ONE_TEXT
     raise ambiguous(hunk, found)
 
 
 def _give_one_text(frame: Frame, hunk: Hunk, found: list[Site]) -> bool:
-    if len(found) > MAX_SITES:
+    """Say whether the hunk makes the same text at each of its sites, other hunks apart."""
+    start, end = min(site.start for site in found), max(site.end for site in found)
+    if len(found) > MAX_SITES or len(found) * (end - start) > _MAX_LINES_COMPARED:
         return False
-    first: str | None = None
-    for site in found:
-        try:
-            text, _ = combine(frame, [Placed(hunk, site)])
-        except Refusal:
-            return False
-        if first is not None and text != first:
-            return False
-        first = text
-    return True
+    try:
+        texts = {tuple(edited_lines(frame, Placed(hunk, site), start, end)) for site in found}
+    except Refusal:
+        return False
+    return len(texts) == 1
+
+
+def _settle(frame: Frame, placed: list[Placed], sites: dict[int, list[Site]]) -> list[Placed]:
+    """Return the hunks with those of several places at one that agrees with the others.
+
+    Places that give one text by themselves may not do so with another hunk among them.
+
+    Args:
+        frame: The text.
+        placed: All hunks.
+        sites: The places of those hunks, by their position in ``placed``, that have several.
+
+    Raises:
+        Refusal: the places that agree with the other hunks give several texts.
+    """
+    for at, found in sites.items():
+        start, end = min(site.start for site in found), max(site.end for site in found)
+        others = [each for number, each in enumerate(placed) if number != at]
+        if not any(start <= each.site.end and each.site.start <= end for each in others):
+            continue
+        agreed: dict[str, Site] = {}
+        for site in found:
+            with contextlib.suppress(Refusal):
+                text, _ = combine(frame, [*others, replace(placed[at], site=site)])
+                agreed.setdefault(text, site)
+        if len(agreed) != 1:
+            raise ambiguous(placed[at].hunk, found)
+        placed[at] = replace(placed[at], site=next(iter(agreed.values())))
+    return placed
 
 
 def _between(hunks: Sequence[Hunk], sites: list[list[Site]], at: int) -> Site | None:

@@ -1,74 +1,20 @@
-"""Tells what models write about code from code: trailing explanations, elisions, placeholders."""
+"""Tells what models write about code from code: when in doubt, a line is code."""
 
 import ast
 import re
 import warnings
 
-_ELISION = re.compile(r"^(?:[#/(\[{]|//)*\s*(?:\.\s?){3,}\s*[)\]}]*$|^[#/(\[]*\s*\u2026+\s*[)\]]*$")
-_COMMENT = re.compile(r"^(?:pass\s*|\.\.\.\s*)?(?:#+|//)\s*(?P<text>.*)$")
-_DOTS = re.compile(r"\.{3,}|\u2026")
-_THINGS = "code|lines?|layers?|methods?|imports?|implementation|functions?|blocks?|parts?|content"
-_OMITTED = re.compile(
-    "|".join(
-        [
-            r"\b(?:rest|remainder) of\b",
-            r"\b(?:unchanged|omitted|un ?modified)\b",
-            r"\b(?:as|like) before\b",
-            r"\bno changes?\b",
-            r"\b(?:existing|previous|original|remaining|other|rest|same)\b(?:\s+\w+)?"
-            rf"\s+(?:{_THINGS})(?:\s+(?:here|above|below|stays?|remains?|continues?|goes|as|is|are|"
-            r"the same)\b.*)?$",
-            r"\b(?:stays?|remains?|kept|is|are) (?:exactly )?the same\b",
-            r"\bcode (?:continues|goes)\b",
-            r"\bkeep (?:the )?(?:rest|existing|remaining|other)\b",
-            r"\bsame as (?:above|before|in|the)\b",
-        ]
-    ),
-    re.IGNORECASE,
-)
-_AFTER_DOTS = re.compile(
-    r"\b(?:rest|remain\w*|existing|unchanged|previous|omitted|same|other|code|before|continue\w*|"
-    r"original|more|init|forward|etc)\b",
-    re.IGNORECASE,
-)
-_MAX_PLACEHOLDER_WORDS = 12
 _MAX_CHARS = 500
 """Characters of a line that are looked at: the patterns and the parser cost more than linear."""
 _KEYWORD = re.compile(
     r"^(?:@\w|\#|(?:def|class|async def)\s+\w+|(?:if|elif|while|for|with|except|match|case)\b.*:$"
     r"|(?:else|try|finally)\s*:$|(?:return|raise|yield|assert|del|global|nonlocal|import|from)\b)"
 )
-_ASSIGNMENT = re.compile(r"^[\w.\[\]'\", *()]+\s*(?:[-+*/%&|^@]|//|\*\*|>>|<<|:)?=(?!=)\s*\S?")
+_ASSIGNMENT = re.compile(r"^[\w.\[\]'\", *()]+(?:[-+*/%&|^@]|//|\*\*|>>|<<|:)?=(?!=)\s*\S?")
 _BRACKETS_ONLY = re.compile(r"^[\s()\[\]{},:]+$")
-_RULE = re.compile(r"[-+*_=]{3,}\s*$")
+_RULE = re.compile(r"(?:-{3,}|\+{3,}|\*{3,}|_{3,}|={3,})\s*$")
 _BULLET = re.compile(r"^\s*(?:[-+*\u2022]|\d{1,3}[.)]) \S")
 _STRINGS = re.compile(r"\"[^\"]*\"|'[^']*'")
-
-
-def is_elision(text: str) -> bool:
-    """Say whether a line stands for lines that are left out: ``...``, ``# ...``."""
-    stripped = text[:_MAX_CHARS].strip()
-    return bool(_ELISION.match(stripped)) or is_placeholder(stripped)
-
-
-def is_plain_elision(text: str) -> bool:
-    """Say whether a line is three dots, which are Python too."""
-    return text.strip() in ("...", "\u2026")
-
-
-def is_placeholder(text: str) -> bool:
-    """Say whether a line is a comment in the place of code: ``# ... unchanged ...``."""
-    match = _COMMENT.match(text[:_MAX_CHARS].strip())
-    if match is None:
-        return False
-    words = match["text"].strip(" -=*#()[]<>")
-    if len(words.split()) > _MAX_PLACEHOLDER_WORDS:
-        return False
-    dots = _DOTS.search(words)
-    if dots:
-        rest = _DOTS.sub(" ", words).strip(" -().,:")
-        return not rest or words.startswith(("...", "\u2026")) or bool(_AFTER_DOTS.search(rest))
-    return bool(_OMITTED.search(words))
 
 
 def is_bullet(line: str) -> bool:
@@ -83,7 +29,7 @@ def is_rule(line: str) -> bool:
 
 def is_code_like(text: str) -> bool:
     """Say whether a line could be Python, or a part of a statement: when in doubt, it is."""
-    stripped = text[:_MAX_CHARS].strip()
+    stripped = " ".join(text[:_MAX_CHARS].split())
     if not stripped:
         return False
     if _KEYWORD.match(stripped) or _BRACKETS_ONLY.match(stripped):
@@ -127,3 +73,9 @@ def _parses_as_code(text: str) -> bool:
             return False
         case _:
             return True
+
+
+def is_element(line: str) -> bool:
+    """Say whether a line could be an element of a call, a list or a dictionary on several lines."""
+    text = line[:_MAX_CHARS].strip()
+    return any(isinstance(_parses(form), ast.Module) for form in (f"f(\n{text}\n)", f"{{{text}}}"))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from deltanas_tools.apply_patch import characters
 from deltanas_tools.apply_patch.frame import BYTE_ORDER_MARK, Frame
 from deltanas_tools.apply_patch.hunks import Hunk, HunkLine, Reading
-from deltanas_tools.apply_patch.prose import is_elision
+from deltanas_tools.apply_patch.placeholders import is_elision
 from deltanas_tools.apply_patch.regions import Region, cut
 from deltanas_tools.apply_patch.result import Refusal, shown
 from deltanas_tools.apply_patch.tail import NO_NEWLINE_MARKER, counted, end_of_change

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from deltanas_tools.apply_patch.fences import is_change
 from deltanas_tools.apply_patch.frame import Frame
-from deltanas_tools.apply_patch.prose import is_bullet, is_code_like, is_rule
 from deltanas_tools.apply_patch.result import Refusal, shown
 
 _BOUNDARY = re.compile(
@@ -13,7 +13,9 @@ _BOUNDARY = re.compile(
 )
 _GIT_HEADER = re.compile(r"diff --git \S+ (\S+)$")
 _GIT_LINE = re.compile(r"index |(?:old|new) mode |similarity index ")
-_TIMESTAMP = re.compile(r"\s+\d{4}-\d\d-\d\d.*$|\t.*$")
+_TIMESTAMP = re.compile(r"\s+\d{4}-\d\d-\d\d.*$|\t.*$|\s+\(.*\)\s*$")
+_MAX_NAME = 300
+"""Characters of a file's name that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def cut(text: str, frame: Frame, *, enclosed: bool) -> tuple[list[Region], tuple
     at = 0
     while at < len(lines):
         at += cutter.take(at)
-    regions = [region for region in cutter.regions if region.header or region.lines]
+    regions = [region for region in cutter.regions if any(map(str.strip, region.lines))]
     return regions, cutter.notes()
 
 
@@ -67,10 +69,15 @@ class _Cutter:
             *([] if self._has_headers else ["no @@ line"]),
         )
 
+    @property
+    def _has_diff(self) -> bool:
+        return self._has_headers or self._files.has_header
+
     def take(self, at: int) -> int:
         """Sort the line at ``at`` out, and return how many were taken."""
         line = self._lines[at]
-        taken = _file_header(self._lines, at, inside=bool(self._body))
+        in_hunk = bool(self._body) or (self._body is not None and self.regions[-1].header != "")
+        taken = _file_header(self._lines, at, inside=in_hunk)
         if taken:
             self._files.add(self._lines[at : at + taken])
             self._close()
@@ -83,7 +90,7 @@ class _Cutter:
             self._close()
         elif self._body is not None:
             self._body.append(line)
-        elif self._is_change(line):
+        elif is_change(line, self._frame.has) or (not self._has_diff and line[:1] in ("-", "+")):
             context = _context_before(self._lines, at)
             del self._around[len(self._around) - len(context) :]
             self._open("", [*context, line])
@@ -99,17 +106,6 @@ class _Cutter:
     def _close(self) -> None:
         self._body = None
 
-    def _is_change(self, line: str) -> bool:
-        """Say whether a line outside of all hunks is a change whose header is lost.
-
-        Where other lines are known to be the diff, an item of a list is none.
-        """
-        if line[:1] not in ("-", "+") or not line[1:].strip() or is_rule(line):
-            return False
-        is_item = is_bullet(line) and not is_code_like(line[1:])
-        has_diff = self._has_headers or self._files.has_header
-        return not (is_item and has_diff) or self._frame.has(line[1:])
-
 
 def _context_before(lines: list[str], at: int) -> list[str]:
     start = at
@@ -122,7 +118,7 @@ class _Files:
     """The files that the headers name: there must be one."""
 
     def __init__(self) -> None:
-        self.targets: list[str] = []
+        self._names: list[str] = []
         self.has_header = False
 
     def add(self, headers: list[str]) -> None:
@@ -149,18 +145,18 @@ class _Files:
 
     def _take(self, name: str) -> None:
         self.has_header = True
-        if not name:
+        if not name or name in self._names:
             return
-        if not all(_is_same_file(each, name) for each in self.targets):
-            names = ", ".join(shown(each) for each in [self.targets[0], name])
+        if not all(_is_same_file(each, name) for each in self._names):
+            names = ", ".join(shown(each) for each in [*self._names[:1], name])
             raise Refusal(
                 "multi-file", f"the diff is about several files ({names}); change net.py alone"
             )
-        self.targets.append(name)
+        self._names.append(name)
 
     @staticmethod
     def _name(text: str) -> str:
-        name = _TIMESTAMP.sub("", text).strip().strip('"')
+        name = _TIMESTAMP.sub("", text[:_MAX_NAME]).strip().strip('"')
         return re.sub(r"^(?:[abciow12]|\.)/", "", name)
 
 
@@ -187,5 +183,4 @@ def _file_header(lines: list[str], at: int, *, inside: bool) -> int:
     if line.startswith("--- ") and following.startswith("+++ "):
         after = next((each for each in lines[at + 2 : at + 5] if each.strip()), "@@")
         return 2 if not inside or after.startswith("@@") else 0
-    alone = line.startswith("--- ") or line.startswith("+++ ")
-    return int(alone and (following.startswith("@@") or not inside))
+    return int(not inside and line.startswith(("--- ", "+++ ")))

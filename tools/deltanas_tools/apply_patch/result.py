@@ -103,6 +103,6 @@ def shown(line: str) -> str:
 def listing(items: Sequence[object]) -> str:
     """Return numbers or names in words: ``3, 14 and 52``."""
     if len(items) > 5:
-        return f"{', '.join(map(str, items[:5]))} and {len(items) - 5} more"
+        return f"{', '.join(map(str, items[:5]))} and more"
     *first, last = map(str, items)
     return f"{', '.join(first)} and {last}" if first else last

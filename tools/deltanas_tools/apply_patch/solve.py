@@ -1,12 +1,13 @@
 """From an answer to a solution: what it says, read one way or another, and put in its place.
 
 A strict reader goes first, on the answer as it is: whatever the diff of two texts holds, it turns
-the one into the other.
+the one into the other. The one thing done before is to undo an escape for HTML, which shows only
+in added lines if the change is small.
 """
 
-import html
 from dataclasses import dataclass, replace
 
+from deltanas_tools.apply_patch import characters
 from deltanas_tools.apply_patch.combine import combine
 from deltanas_tools.apply_patch.dressing import (
     Dressed,
@@ -45,12 +46,17 @@ class Question:
         frame, text = Frame(baseline), normalised(answer)
         notes: tuple[str, ...] = ()
         if not frame.has_entities and is_escaped(text):
-            answer, text, notes = html.unescape(answer), html.unescape(text), ("HTML entities",)
-        if frame.ends_in_returns != ("\r\n" in answer):
-            notes += ("line endings",)
+            answer, text = characters.unescaped(answer), characters.unescaped(text)
+            notes = ("HTML entities",)
         unwrapped = unwrap(text)
         format_: Format = "search/replace" if has_blocks(unwrapped.text) else "unified diff"
         return cls(frame, answer, text, unwrapped, format_, notes)
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """A note where the answer's lines end otherwise than the parent's."""
+        differ = self.frame.ends_in_returns != ("\r\n" in self.answer)
+        return ("line endings",) if differ else ()
 
 
 @dataclass(frozen=True)
@@ -94,11 +100,13 @@ def solve(question: Question) -> Solution:
         literal = Frame(frame.text, literal_returns=True)
         if (solution := _strict(literal, Dressed(question.answer, question.notes))) is not None:
             return solution
-    if (solution := _strict(frame, Dressed(question.text, question.notes))) is not None:
+    if (
+        solution := _strict(frame, Dressed(question.text, question.notes + question.endings))
+    ) is not None:
         return solution
     if question.format == "search/replace":
-        reading = read_blocks(question.unwrapped.text)
-        notes = question.notes + question.unwrapped.notes + reading.notes
+        reading = read_blocks(question.unwrapped.text, frame)
+        notes = question.notes + question.endings + question.unwrapped.notes + reading.notes
         solution = _solve(frame, reading.hunks, notes)
         return replace(solution, format="search/replace")
     return _of_diff(question)
@@ -106,8 +114,8 @@ def solve(question: Question) -> Solution:
 
 def _of_diff(question: Question) -> Solution:
     frame = question.frame
-    dressed = undress(question.unwrapped)
-    notes = question.notes + dressed.notes
+    dressed = undress(question.unwrapped, frame.has)
+    notes = question.notes + question.endings + dressed.notes
     if (solution := _strict(frame, replace(dressed, notes=notes))) is not None:
         return solution
     reading = read_leniently(dressed.text, frame, enclosed=dressed.enclosed)

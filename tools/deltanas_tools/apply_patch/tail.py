@@ -8,13 +8,8 @@ import re
 from collections.abc import Sequence
 
 from deltanas_tools.apply_patch.frame import Frame
-from deltanas_tools.apply_patch.prose import (
-    is_bullet,
-    is_code_like,
-    is_elision,
-    is_placeholder,
-    is_rule,
-)
+from deltanas_tools.apply_patch.placeholders import is_elision, is_placeholder
+from deltanas_tools.apply_patch.prose import is_bullet, is_code_like, is_element, is_rule
 
 NO_NEWLINE_MARKER = re.compile(r"\\ ?no newline", re.IGNORECASE)
 _SIGNATURE = re.compile(r"-- ?$")
@@ -73,7 +68,9 @@ def _may_trail(line: str, frame: Frame) -> bool:
         return is_bullet(line) and not is_code_like(line[1:]) and not is_elision(line[1:])
     if line[0] == "#":
         return bool(_HEADING.match(line)) and not is_placeholder(line)
-    return not is_code_like(line) and not is_elision(line)
+    # A line as deep as an element that lost its marker is no sentence.
+    is_deep = line.startswith(("    ", "\t"))
+    return not (is_code_like(line) or is_elision(line) or (is_deep and is_element(line)))
 
 
 def _is_like_change(line: str) -> bool:
