@@ -2,8 +2,6 @@
 
 from deltanas_repo_store.baselines import baselines
 
-
-
 HOSTILE = {
     "fences": "```diff\n" * 40_000,
     "tags": "<delta>" * 100_000 + "<think>" * 50_000,

@@ -1,15 +1,8 @@
 """apply: everything that stands in one place, and nothing else."""
 
-import subprocess
-from pathlib import Path
-
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
-from unidiff.patch import PatchSet
 
 from deltanas_tools.apply_patch import Applied, Refused, apply
-from deltanas_tools.delta import render_delta
 
 PARENT = """\
 import torch

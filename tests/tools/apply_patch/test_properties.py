@@ -3,7 +3,7 @@
 import ast
 import difflib
 import subprocess
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,9 +27,9 @@ def text_of(lines: list[str], final_newline: bool) -> str:
     return "\n".join(lines) + ("\n" if lines and final_newline else "")
 
 
-def texts(lines: list[str], **sizes: int) -> st.SearchStrategy[str]:
+def texts(lines: list[str]) -> st.SearchStrategy[str]:
     """Texts of such lines, with and without a final newline."""
-    return st.builds(text_of, st.lists(st.sampled_from(lines), **sizes), st.booleans())
+    return st.builds(text_of, st.lists(st.sampled_from(lines), max_size=12), st.booleans())
 
 
 def unified(before: str, after: str, context: int = 3) -> str:
@@ -72,7 +72,7 @@ def edits(draw: st.DrawFn, min_lines: int = 6) -> Edit:
 
 
 @given(
-    before=texts(LIKE_A_DIFF + ORDINARY, max_size=12),
+    before=texts(LIKE_A_DIFF + ORDINARY),
     after=texts(LIKE_A_DIFF + ORDINARY),
     context=st.integers(0, 4),
 )
@@ -105,7 +105,7 @@ def indented(text: str) -> str:
     return "".join(f"    {line}\n" for line in text.rstrip("\n").split("\n"))
 
 
-DRESSINGS = {
+DRESSINGS: dict[str, Callable[[str], str]] = {
     "a fence": lambda text: f"```diff\n{text}```\n",
     "a fence without a tag": lambda text: f"Here:\n\n```\n{text}```\nDone.\n",
     "a fence left open": lambda text: f"```diff\n{text}",
@@ -214,7 +214,7 @@ def test_the_canonical_diff_is_strict_and_says_the_same(edit: Edit) -> None:
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(before=texts([*ORDINARY, ""], max_size=12), after=texts([*ORDINARY, ""], max_size=12))
+@given(before=texts([*ORDINARY, ""]), after=texts([*ORDINARY, ""]))
 def test_git_and_patch_agree_on_the_canonical_diff(before: str, after: str, tmp_path: Path) -> None:
     assume(before and after and before != after)
     diff = applied(before, unified(before, after)).canonical_diff.encode()
@@ -263,11 +263,9 @@ def test_more_context_never_makes_another_text(edit: Edit, more: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("parent", LONG_PARENTS)
 @pytest.mark.parametrize("answer", HOSTILE)
-def test_no_answer_takes_long(parent: str, answer: str) -> None:
-    started = time.process_time()
-    apply(LONG_PARENTS[parent], HOSTILE[answer])
-    # No measurement, but a limit: what is quadratic here takes minutes.
-    assert time.process_time() - started < 20
+def test_every_answer_has_an_end(parent: str, answer: str) -> None:
+    # What is not bounded here takes minutes; the benchmark has the seconds.
+    assert isinstance(apply(LONG_PARENTS[parent], HOSTILE[answer]), Applied | Refused)
 
 
 @pytest.mark.slow

@@ -9,6 +9,9 @@ _MAX_WORDS = 12
 _DOTS_ONLY = re.compile(r"^[#/(\[{]*\s*(?:\.\s?){3,}[)\]}]*$|^[#/(\[]*\s*\u2026+\s*[)\]]*$")
 _COMMENT = re.compile(r"^(?:pass\s*|\.\.\.\s*)?(?:#+|//)\s*(?P<text>.*)$")
 _STRING = re.compile(r"^(?:\"\"\"|\'\'\'|\"|\')(?P<text>[^\"\']*)(?:\"\"\"|\'\'\'|\"|\')$")
+_AFTER_CODE = re.compile(
+    r"#\s*(?:\.{3,}|\u2026).*\b(?:rest|unchanged|remaining|existing|omitted)\b", re.IGNORECASE
+)
 _DOTS = re.compile(r"\.{3,}|\u2026")
 _WITH_DOTS = re.compile(
     r"\b(?:rest|remain\w*|existing|unchanged|previous|omitted|same|other|code|before|continue\w*|"
@@ -37,6 +40,9 @@ _SURE = re.compile(
             r"^(?:no changes?|unchanged)(?: (?:here|below|above|needed))?$",
             r"^same as (?:before|above|(?:the )?(?:original|baseline|parent))\b",
             r"^as before\b",
+            rf"^unchanged {_CODE}",
+            rf"^(?:the )?(?:remaining|other) {_CODE} (?:are identical|as in)\b",
+            r"^(?:etc|snip|skipped|not shown|and so on|leave as is|continue as usual)$",
             r"^identical to (?:the )?(?:baseline|parent|original)\b",
             rf"^keep (?:the )?(?:rest|existing|remaining|other|original)\b.*(?:{_LEFT}|{_CODE}|$)",
         ]
@@ -69,12 +75,15 @@ def is_placeholder(text: str, following: str = "") -> bool:
             if code follows.
     """
     stripped = text[:_MAX_CHARS].strip()
+    if _AFTER_CODE.search(stripped):
+        return True
     match = _COMMENT.match(stripped)
     string = None if match else _STRING.match(stripped)
     if match is None and string is None:
         return False
     found = match or string
-    words = found["text"].strip(" -=*#()[]<>") if found else ""
+    comment = found["text"].strip(" -=*#<>") if found else ""
+    words = comment.strip(" ()[]")
     if len(words.split()) > _MAX_WORDS:
         return False
     if _DOTS.search(words):
@@ -84,5 +93,8 @@ def is_placeholder(text: str, following: str = "") -> bool:
         return False
     if _SURE.search(words.rstrip(".: ")):
         return True
-    is_heading = bool(following.strip()) and not following.strip().startswith("#")
+    is_bracketed = comment.startswith(("[", "("))
+    is_heading = (
+        not is_bracketed and bool(following.strip()) and not following.strip().startswith("#")
+    )
     return not is_heading and bool(_MAYBE.search(words.rstrip(".: ")))

@@ -138,6 +138,8 @@ def _strict(frame: Frame, dressed: Dressed) -> Solution | None:
 def _solve(frame: Frame, hunks: tuple[Hunk, ...], notes: tuple[str, ...]) -> Solution:
     """Place every hunk, one that stands nowhere on the result of the others."""
     placed, late = place(frame, hunks)
+    starts = [each.site.start for each in placed]
+    notes += ("order of the hunks",) if starts != sorted(starts) else ()
     solution = _solution(frame, hunks, tuple(placed), notes)
     for hunk in late:
         result = Frame(solution.text)
