@@ -51,7 +51,7 @@ def is_change(line: str, has: Has) -> bool:
         return False
     if line[0] == "-":
         return has(line[1:]) or (not is_bullet(line) and is_code_like(line[1:]))
-    return is_code_like(line[1:])
+    return not is_bullet(line) or is_code_like(line[1:])
 
 
 def unfenced(text: str, has: Has) -> tuple[str, bool]:
