@@ -155,7 +155,10 @@ def _add_delta_tools(server: MCPServer, bench: Workbench, working: Lock) -> None
     def apply_patch(
         parent: Target,
         delta: Annotated[
-            str, Field(max_length=262_144, description="Unified diff of the parent's net.py.")
+            str,
+            Field(
+                max_length=262_144, description="Unified diff of net.py, or SEARCH/REPLACE blocks."
+            ),
         ],
         summary: Annotated[
             str, Field(max_length=200, description="What it changes, in a few words.")

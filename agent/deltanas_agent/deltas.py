@@ -1,24 +1,19 @@
 """From an answer to a candidate's architecture, by the rules of a run."""
 
+from dataclasses import replace
+
 from pydantic import ValidationError
 
 from deltanas_agent.config import Deltas
 from deltanas_repo_store.errors import PatchError
-from deltanas_repo_store.records import Architecture, Rejection
-from deltanas_tools.apply_patch import RUN_GATES, Applied, Gates, Refused, apply
+from deltanas_repo_store.records import Architecture, Rejection, Stage
+from deltanas_tools.apply_patch import RUN_GATES, Applied, Refused, apply
 
 
 def apply_answer(parent: Architecture, answer: str, rules: Deltas) -> Applied | Refused:
     """Apply an answer to its parent, with the gates of the run closed."""
-    return apply(parent.source, answer, gates=_gates(rules), hparams=parent.hparams)
-
-
-def _gates(rules: Deltas) -> Gates:
-    return Gates(
-        names=RUN_GATES.names,
-        interface=RUN_GATES.interface,
-        frozen=rules.frozen_parts == "refuse",
-    )
+    gates = replace(RUN_GATES, frozen=rules.frozen_parts == "refuse")
+    return apply(parent.source, answer, gates=gates, hparams=parent.hparams)
 
 
 def architecture_of(applied: Applied, parent: Architecture, rules: Deltas) -> Architecture:
@@ -46,7 +41,5 @@ def rejection_of(refused: Refused) -> Rejection:
     Its stage says whether the delta applies: ``interface`` where it does, and a gate of the run
     is closed to what it makes.
     """
-    stage = "patch" if refused.applied is None else "interface"
-    return Rejection.model_validate(
-        {"stage": stage, "code": refused.code, "message": refused.message}
-    )
+    stage: Stage = "patch" if refused.applied is None else "interface"
+    return Rejection(stage=stage, code=refused.code, message=refused.message)

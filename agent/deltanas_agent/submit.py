@@ -105,6 +105,8 @@ def _rejected(pending: Pending, parent: Architecture, refused: Refused) -> Rejec
         architecture=architecture,
         delta=made.canonical_diff if made else "",
         relaxations=made.relaxations if made else (),
+        proposed_hparams=made.hparams if made else {},
+        hparams_problems=made.hparams_problems if made else (),
         rejection=rejection_of(refused),
         seconds=0.0,
     )

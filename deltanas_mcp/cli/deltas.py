@@ -38,6 +38,6 @@ def print_applied(made: Applied | Submission) -> None:
     else:
         typer.echo("strictly correct: nothing was relaxed", err=True)
     for name, value in made.hparams.items():
-        typer.echo(f"proposes {name} = {value} (recorded, not used)", err=True)
+        typer.echo(f"proposes {name} = {value} (kept with the candidate, not used)", err=True)
     for problem in made.hparams_problems:
         typer.echo(f"<hp>: {problem}", err=True)

@@ -189,5 +189,5 @@ def test_a_missing_final_newline_stays_missing() -> None:
     assert applied(PARENT.rstrip("\n"), WIDER).text == WIDER_TEXT.rstrip("\n")
 
 
-def test_a_bracketed_answer_says_its_format() -> None:
+def test_a_result_says_what_was_read() -> None:
     assert applied(PARENT, WIDER).format == "unified diff"

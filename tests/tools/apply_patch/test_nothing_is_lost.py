@@ -219,3 +219,11 @@ def test_a_heading_is_no_placeholder_where_code_follows() -> None:
 def test_every_text_has_an_end(parent: str, answer: str) -> None:
     # What is not bounded here takes minutes, or for ever; the benchmark has the seconds.
     assert isinstance(apply(parent, answer), Applied | Refused)
+
+
+def test_a_kept_line_may_be_the_end_of_a_thought() -> None:
+    parent = 'x = 1\nDOC = """\n</think>\n"""\ny = 2\n'
+    answer = '@@\n-x = 1\n+x = 3\n DOC = """\n </think>\n """\n-y = 2\n+y = 4\n'
+    result = apply(parent, answer)
+    assert isinstance(result, Applied), result
+    assert result.text == parent.replace("x = 1", "x = 3").replace("y = 2", "y = 4")

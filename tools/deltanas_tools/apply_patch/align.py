@@ -28,6 +28,7 @@ MIN_MARGIN, MIN_MARGIN_SHARE = 1.0, 0.15
 
 _MAX_LINE = 200
 _NEVER = -math.inf
+_NAMES = re.compile(r"([\w.]+(?:\s*,\s*[\w.]+)*)\s*(?::[^=]*)?=(?!=)|(?:def|class)\s+(\w+)")
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,10 @@ class _Row:
     def is_at_change(self) -> bool:
         return self.removed or self.beside_change
 
-
-_NAMES = re.compile(r"([\w.]+(?:\s*,\s*[\w.]+)*)\s*(?::[^=]*)?=(?!=)|(?:def|class)\s+(\w+)")
+    def may_be_missing(self, *, loose: bool) -> bool:
+        if loose:
+            return not self.removed
+        return not self.is_at_change and self.text.startswith("#")
 
 
 class _TooMuch(Exception):
@@ -114,17 +117,15 @@ class _Aligner:
         self._texts = [line for _, line in solid]
         self._loose = ["".join(line.split()) for line in self._texts]
         self._ratios: dict[tuple[str, str], float] = {}
-        self._strict = True
 
     def best_site(self, hunk: Hunk, locator: Locator) -> Site | None:
         windows = self._windows()
-        best = max((self._align(*window, frozenset()) for window in windows), default=None)
+        best = max((self._align(*window) for window in windows), default=None)
         if best is None or not self._is_good(best) or not self._is_told_apart(best[1]):
             return None
         beside = frozenset(pair for pair in best[1] if self._rows[pair[0]].is_at_change)
         # A place that comes near is another place, even if it is not near enough to be taken.
-        self._strict = False
-        others = (self._align(*window, beside)[0] for window in windows)
+        others = (self._align(*window, beside, loose=True)[0] for window in windows)
         margin = max(MIN_MARGIN, MIN_MARGIN_SHARE * len(self._rows))
         if max(others, default=_NEVER) > best[0] - margin:
             return None
@@ -161,7 +162,7 @@ class _Aligner:
         last = len(self._texts) - len(rows)
         self._effort.spend(cells=max(last, 0))
         return sum(
-            all(self._gain(row, at + offset, False) > _NEVER for offset, row in enumerate(rows))
+            all(self._gain(row, at + offset) > _NEVER for offset, row in enumerate(rows))
             for at in range(last + 1)
         )
 
@@ -191,9 +192,21 @@ class _Aligner:
         return windows
 
     def _align(
-        self, low: int, high: int, avoided: frozenset[tuple[int, int]]
+        self,
+        low: int,
+        high: int,
+        avoided: frozenset[tuple[int, int]] = frozenset(),
+        *,
+        loose: bool = False,
     ) -> tuple[float, tuple[tuple[int, int], ...]]:
-        """Return the best score within the window of diagonals, and the lines it matches."""
+        """Return the best score within the window of diagonals, and the lines it matches.
+
+        Args:
+            low: The first diagonal.
+            high: The diagonal after the last.
+            avoided: Pairs of a row and a line of the text that do not count.
+            loose: Whether any line of context may be missing, and be called otherwise.
+        """
         self._effort.spend(cells=(high - low) * len(self._rows))
         width = high - low
         scores = [0.0] * width
@@ -202,9 +215,9 @@ class _Aligner:
             row_scores, row_steps = [_NEVER] * width, [""] * width
             for column in range(width):
                 at = number + low + column
-                match = scores[column] + self._gain(row, at, (number, at) in avoided)
-                choices = [(match, "match")]
-                if self._may_be_missing(row) and column + 1 < width:
+                gain = _NEVER if (number, at) in avoided else self._gain(row, at, loose=loose)
+                choices = [(scores[column] + gain, "match")]
+                if row.may_be_missing(loose=loose) and column + 1 < width:
                     choices.append((scores[column + 1] + SKIP, "missing"))
                 if column > 0:
                     choices.append((row_scores[column - 1] + SKIP, "skipped"))
@@ -228,17 +241,17 @@ class _Aligner:
                     column -= 1
         return tuple(reversed(pairs))
 
-    def _gain(self, row: _Row, at: int, avoided: bool) -> float:
-        if avoided or not 0 <= at < len(self._texts):
+    def _gain(self, row: _Row, at: int, *, loose: bool = False) -> float:
+        if not 0 <= at < len(self._texts):
             return _NEVER
         if row.loose == self._loose[at]:
             return 1.0
         if row.removed:
             return _NEVER
-        beside = row.beside_change and self._strict
-        threshold = SIMILAR_BESIDE_CHANGE if beside else SIMILAR
+        is_beside = row.beside_change and not loose
+        threshold = SIMILAR_BESIDE_CHANGE if is_beside else SIMILAR
         ratio = self._similarity(row.text, self._texts[at])
-        if ratio < threshold or (self._strict and _names_differ(row.text, self._texts[at])):
+        if ratio < threshold or not (loose or _bind_the_same(row.text, self._texts[at])):
             return _NEVER
         return ratio
 
@@ -254,13 +267,8 @@ class _Aligner:
             self._ratios[one, other] = matcher.ratio() if is_near else 0.0
         return self._ratios[one, other]
 
-    def _may_be_missing(self, row: _Row) -> bool:
-        if not self._strict:
-            return not row.removed
-        return not row.is_at_change and row.text.startswith("#")
 
-
-def _names_differ(one: str, other: str) -> bool:
-    """Say whether two lines bind other names: then they are other lines, however similar."""
+def _bind_the_same(one: str, other: str) -> bool:
+    """Say whether two lines bind the same names: else they are two lines, however similar."""
     mine, theirs = _NAMES.match(one), _NAMES.match(other)
-    return bool(mine and theirs and mine.groups() != theirs.groups())
+    return mine is None or theirs is None or mine.groups() == theirs.groups()

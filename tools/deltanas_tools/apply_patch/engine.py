@@ -18,7 +18,7 @@ from deltanas_tools.apply_patch.gates import (
     check_placeholders,
     check_run,
     check_syntax,
-    parse,
+    parsed,
 )
 from deltanas_tools.apply_patch.hyperparameters import read_hyperparameters
 from deltanas_tools.apply_patch.place import is_approximate
@@ -98,7 +98,7 @@ def _checked(baseline: str, solution: Solution, gates: Gates) -> tuple[Solution,
         raise Refusal("too-large", f"the result has more than {MAX_CHARS} characters")
     if not gates.syntax:
         return solution, None
-    tree = parse(solution.text)
+    tree = parsed(solution.text)
     if isinstance(tree, SyntaxError):
         mended = None if solution.is_late else _mended(solution)
         if mended is None:
@@ -116,7 +116,7 @@ def _mended(solution: Solution) -> tuple[Solution, ast.Module] | None:
     there = [name for name in characters.CLASSES if characters.replace(added, [name]) != added]
     for classes in [*([name] for name in there), there]:
         text, notes = combine(solution.frame, solution.placed, frozenset(classes))
-        tree = parse(text)
+        tree = parsed(text)
         if isinstance(tree, ast.Module):
             return replace(solution, text=text, notes=(*solution.notes, *notes)), tree
     return None

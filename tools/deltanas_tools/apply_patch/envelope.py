@@ -27,7 +27,8 @@ def without_thoughts(text: str) -> tuple[str, str]:
         return text, ""
     line = _line_before(text, closing.start())
     is_early = begun is None or closing.start() < begun.start()
-    if not line.strip() or (is_early and line[0] not in "+- "):
+    # A tag that is moved in may be a line that a diff keeps.
+    if not line or (is_early and line[0] not in "+- "):
         return text[closing.end() :], closing[1].lower()
     return text, ""
 
@@ -35,8 +36,10 @@ def without_thoughts(text: str) -> tuple[str, str]:
 def cut(text: str, name: str) -> tuple[str | None, str]:
     """Return what the first ``<name>`` tag at the beginning of a line holds, and the rest."""
     opening = re.search(rf"^[ \t]*<{name}>", text, re.MULTILINE | re.IGNORECASE)
-    closing = re.compile(f"</{name}>", re.IGNORECASE).search(text, opening.end() if opening else 0)
-    if opening is None or closing is None:
+    if opening is None:
+        return None, text
+    closing = re.compile(f"</{name}>", re.IGNORECASE).search(text, opening.end())
+    if closing is None:
         return None, text
     return text[opening.end() : closing.start()], text[: opening.start()] + text[closing.end() :]
 

@@ -2,17 +2,17 @@
 
 import ast
 import re
-import warnings
 from dataclasses import dataclass
 
 from deltanas_repo_store.errors import BuildError
-from deltanas_tools.apply_patch.frame import Frame
+from deltanas_tools.apply_patch.frame import BYTE_ORDER_MARK, Frame
 from deltanas_tools.apply_patch.hunks import Hunk
 from deltanas_tools.apply_patch.placeholders import is_placeholder, is_plain_elision
 from deltanas_tools.apply_patch.result import Refusal, listing, shown
 from deltanas_tools.checks.frozen_parts import frozen_parts_changed
 from deltanas_tools.checks.interface import check_interface
 from deltanas_tools.checks.names import unbound_names
+from deltanas_tools.syntax import parse
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,12 @@ def check_placeholders(frame: Frame, hunks: tuple[Hunk, ...], *, strict: bool) -
             previous = line.text.rstrip() or previous
 
 
-def parse(text: str) -> ast.Module | SyntaxError:
+def parsed(text: str) -> ast.Module | SyntaxError:
     """Return the syntax tree of a text, or what keeps it from having one."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" in a string is the candidate's business
-            return ast.parse(text.removeprefix("\ufeff"))
+        return parse(text.removeprefix(BYTE_ORDER_MARK))
     except SyntaxError as error:
         return error
-    except (RecursionError, MemoryError):
-        return SyntaxError("it is nested too deeply")
-    except ValueError as error:  # NUL bytes, lone surrogates
-        return SyntaxError(str(error))
 
 
 def check_syntax(before: str, error: SyntaxError) -> None:
@@ -92,7 +86,7 @@ def check_syntax(before: str, error: SyntaxError) -> None:
     Raises:
         Refusal: code ``syntax``.
     """
-    if isinstance(parse(before), SyntaxError):
+    if isinstance(parsed(before), SyntaxError):
         return
     line = (error.text or "").strip()
     where = f"line {error.lineno}: " if error.lineno else ""
@@ -139,7 +133,7 @@ def check_run(before: str, after: str, tree: ast.Module | None, gates: Gates) ->
             check_interface(after)
         except BuildError as error:
             raise Refusal("interface", str(error)) from error
-    parent = parse(before) if gates.frozen else None
+    parent = parsed(before) if gates.frozen else None
     if tree is not None and isinstance(parent, ast.Module):
         changed = frozen_parts_changed(parent, tree)
         if changed:

@@ -2,8 +2,8 @@
 
 What may decide between several sites of a hunk, in this order: its stated line, where the whole
 diff is well formed and the hunk stands exactly there; the end of the text, where the hunk says
-that it ends there; that all sites give one text; hunks round it with one place each; as many
-copies of the hunk as sites.
+that it ends there; hunks round it with one place each; as many copies of the hunk as sites; that
+all sites give one text, with the other hunks too.
 """
 
 import contextlib

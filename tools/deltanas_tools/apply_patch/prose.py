@@ -1,8 +1,10 @@
 """Tells what models write about code from code: when in doubt, a line is code."""
 
 import ast
+import contextlib
 import re
-import warnings
+
+from deltanas_tools.syntax import parse
 
 _MAX_CHARS = 500
 """Characters of a line that are looked at: the patterns and the parser cost more than linear."""
@@ -50,12 +52,8 @@ def _is_sentence(text: str) -> bool:
 
 def _parses(text: str) -> ast.Module | None:
     for attempt in (text, f"{text} pass"):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return ast.parse(attempt)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
+        with contextlib.suppress(SyntaxError):
+            return parse(attempt)
     return None
 
 
@@ -78,4 +76,4 @@ def _parses_as_code(text: str) -> bool:
 def is_element(line: str) -> bool:
     """Say whether a line could be an element of a call, a list or a dictionary on several lines."""
     text = line[:_MAX_CHARS].strip()
-    return any(isinstance(_parses(form), ast.Module) for form in (f"f(\n{text}\n)", f"{{{text}}}"))
+    return any(_parses(form) is not None for form in (f"f(\n{text}\n)", f"{{{text}}}"))

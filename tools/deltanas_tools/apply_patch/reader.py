@@ -49,12 +49,11 @@ def read_leniently(text: str, frame: Frame, *, enclosed: bool) -> Reading:
             hunks += parts
     is_marked = enclosed or not {"no @@ line", "no file header"} <= set(notes)
     if not hunks or not (is_marked or _has_context(hunks, frame)):
-        raise no_hunk()
+        raise _no_hunk()
     return Reading(tuple(hunks), tuple(dict.fromkeys(notes)))
 
 
-def no_hunk() -> Refusal:
-    """Return the refusal of an answer without any change in it."""
+def _no_hunk() -> Refusal:
     return Refusal(
         "no-hunk",
         "the answer holds no change: write a unified diff of net.py, with lines that begin with "

@@ -98,25 +98,23 @@ def solve(question: Question) -> Solution:
     frame = question.frame
     if frame.has_mixed_endings and "\r\n" in question.answer:
         literal = Frame(frame.text, literal_returns=True)
-        if (solution := _strict(literal, Dressed(question.answer, question.notes))) is not None:
+        if (solution := _strict(literal, question.answer, question.notes)) is not None:
             return solution
-    if (
-        solution := _strict(frame, Dressed(question.text, question.notes + question.endings))
-    ) is not None:
+    notes = question.notes + question.endings
+    if (solution := _strict(frame, question.text, notes)) is not None:
         return solution
     if question.format == "search/replace":
         reading = read_blocks(question.unwrapped.text, frame)
-        notes = question.notes + question.endings + question.unwrapped.notes + reading.notes
+        notes += question.unwrapped.notes + reading.notes
         solution = _solve(frame, reading.hunks, notes)
         return replace(solution, format="search/replace")
-    return _of_diff(question)
+    return _of_diff(frame, question.unwrapped, notes)
 
 
-def _of_diff(question: Question) -> Solution:
-    frame = question.frame
-    dressed = undress(question.unwrapped, frame.has)
-    notes = question.notes + question.endings + dressed.notes
-    if (solution := _strict(frame, replace(dressed, notes=notes))) is not None:
+def _of_diff(frame: Frame, unwrapped: Dressed, notes: tuple[str, ...]) -> Solution:
+    dressed = undress(unwrapped, frame.has)
+    notes += dressed.notes
+    if (solution := _strict(frame, dressed.text, notes)) is not None:
         return solution
     reading = read_leniently(dressed.text, frame, enclosed=dressed.enclosed)
     notes += reading.notes
@@ -126,13 +124,13 @@ def _of_diff(question: Question) -> Solution:
     return _solve(frame, reading.hunks, notes)
 
 
-def _strict(frame: Frame, dressed: Dressed) -> Solution | None:
-    reading = read_well_formed(dressed.text)
+def _strict(frame: Frame, text: str, notes: tuple[str, ...]) -> Solution | None:
+    reading = read_well_formed(text)
     placed = None if reading is None else place_strictly(frame, reading.hunks)
     if reading is None or placed is None:
         return None
-    notes = dressed.notes + reading.notes
-    return replace(_solution(frame, reading.hunks, placed, notes), is_strict=True)
+    solution = _solution(frame, reading.hunks, placed, notes + reading.notes)
+    return replace(solution, is_strict=True)
 
 
 def _solve(frame: Frame, hunks: tuple[Hunk, ...], notes: tuple[str, ...]) -> Solution:

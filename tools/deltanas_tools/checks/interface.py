@@ -1,9 +1,9 @@
 """The architecture interface, checked on the syntax tree. Nothing of the source is run."""
 
 import ast
-import warnings
 
 from deltanas_repo_store.errors import BuildError
+from deltanas_tools.syntax import parse
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -43,17 +43,12 @@ def check_interface(source: str) -> None:
 
 def _parse(source: str) -> ast.Module:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" in a string is the candidate's business
-            return ast.parse(source)
+        return parse(source)
     except SyntaxError as error:
         line = (error.text or "").strip()[:200]
-        where = f" at line {error.lineno}: `{line}`" if line else f" at line {error.lineno or 1}"
+        where = f" at line {error.lineno}" if error.lineno else ""
+        where += f": `{line}`" if line else ""
         raise BuildError(f"the source is not Python: {error.msg}{where}", code="syntax") from error
-    except (RecursionError, MemoryError) as error:  # the parser's own limits on depth
-        raise BuildError("the source is nested too deeply to be parsed", code="syntax") from error
-    except ValueError as error:  # NUL bytes, lone surrogates
-        raise BuildError(f"the source is not Python text: {error}", code="syntax") from error
 
 
 def _missing(what: str) -> BuildError:

@@ -6,7 +6,8 @@ The rule errs towards "bound": a name that is found raises NameError where its l
 import ast
 import builtins
 import symtable
-import warnings
+
+from deltanas_tools.syntax import parse, symbols
 
 _BUILTINS = frozenset(dir(builtins))
 _REACHES_NAMESPACES = frozenset({"exec", "eval", "globals", "locals", "vars"})
@@ -51,10 +52,8 @@ def unbound_names(before: str, after: str) -> tuple[tuple[str, int], ...]:
 def _unbound_loads(source: str) -> set[tuple[str, _Scope]]:
     """Return the names that are looked up as globals and bound as none, with their scopes."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" in a string is the candidate's business
-            top = symtable.symtable(source, "net.py", "exec")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        top = symbols(source)
+    except SyntaxError:
         return set()
     bound = {symbol.get_name() for symbol in top.get_symbols() if _is_bound(symbol)} | _BUILTINS
     loads: set[tuple[str, _Scope]] = set()
@@ -86,10 +85,8 @@ def _is_dunder(name: str) -> bool:
 
 def _first_lines(source: str, loads: set[tuple[str, _Scope]]) -> tuple[tuple[str, int], ...]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source)
-    except (RecursionError, MemoryError):  # it may be deeper than `symtable` went
+        tree = parse(source)
+    except SyntaxError:  # it may be deeper than `symtable` went
         return ()
     if any(_may_bind_anything(node) for node in ast.walk(tree)):
         return ()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deltanas_repo_store.errors import BuildError
-from deltanas_tools.novelty_check.twins import parse, without_prose
+from deltanas_tools.novelty_check.twins import parse_candidate, without_prose
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +31,7 @@ def shingles(source: str) -> frozenset[str]:
         BuildError: the source is not Python.
     """
     try:
-        code = ast.unparse(without_prose(parse(source)))
+        code = ast.unparse(without_prose(parse_candidate(source)))
     except RecursionError as error:
         raise BuildError("the source nests too deeply to be compared", code="syntax") from error
     tokens = _TOKEN.findall(code)

@@ -9,17 +9,18 @@ import ast
 import hashlib
 
 from deltanas_repo_store.errors import BuildError
+from deltanas_tools.syntax import parse
 
 
-def parse(source: str) -> ast.Module:
+def parse_candidate(source: str) -> ast.Module:
     """Parse a candidate's source.
 
     Raises:
         BuildError: it is not Python, or nests deeper than the parser goes.
     """
     try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return parse(source)
+    except SyntaxError as error:
         raise BuildError(f"the source is not Python: {error}", code="syntax") from error
 
 
@@ -29,7 +30,7 @@ def digest(source: str) -> str:
     Raises:
         BuildError: the source is not Python.
     """
-    tree = parse(source)
+    tree = parse_candidate(source)
     try:
         canonical = ast.dump(_Renamer(tree).visit(without_prose(tree)))
     except RecursionError as error:
