@@ -69,6 +69,10 @@ def _describe_outcome(architecture_id: ArchitectureId, outcome: Outcome) -> str:
     ]
     if outcome.relaxations:
         lines.append(f"relaxed   {', '.join(outcome.relaxations)}")
+    if outcome.proposed_hparams:
+        proposed = (f"{name} {value}" for name, value in outcome.proposed_hparams.items())
+        lines.append(f"proposes  {', '.join(proposed)}")
+    lines += [f"<hp>      {problem}" for problem in outcome.hparams_problems]
     if outcome.novelty is not None:
         nearest = outcome.novelty.nearest or "nothing"
         lines.append(f"nearest   {nearest} at similarity {outcome.novelty.similarity:.3f}")

@@ -173,3 +173,18 @@ def test_apply_needs_an_architecture_or_the_filter() -> None:
     result = CliRunner().invoke(app, ["apply"])
     assert result.exit_code == 2
     assert "PARENT" in result.stderr
+
+
+def test_what_a_refused_answer_proposes_is_kept_and_shown(store_path: Path) -> None:
+    where = ["--store", str(store_path)]
+    answer = (
+        "<hp>{'lr': 0.02, 'colour': 1}</hp>\n<delta>\n@@\n-    def learn(self, train_data):\n"
+        "+    def learn(self, train_data, extra=0):\n</delta>\n"
+    )
+    refused = CliRunner().invoke(app, ["apply", "plain-cnn", "-", *where], input=answer)
+    assert refused.exit_code == 1
+    assert "Net.learn" in refused.stderr
+    shown = CliRunner().invoke(app, ["show", "hand/c01-001", *where])
+    assert "rejected by the interface gate (frozen)" in shown.stdout
+    assert "proposes  lr 0.02" in shown.stdout
+    assert "colour" in shown.stdout
