@@ -15,6 +15,7 @@ from deltanas_repo_store.errors import DeltaNasError
 from deltanas_repo_store.git_repository import GitRepository
 from deltanas_tools.datasets import availability, names
 from deltanas_tools.sandbox import Limits, Sandbox
+from deltanas_tools.sandbox.isolation import BACKENDS, why_not
 
 OLDEST_GIT = (2, 36)
 """First git with ``core.fsync``, which the store relies on to survive a power cut."""
@@ -37,7 +38,7 @@ def examine(store: Path) -> Iterator[Finding]:
     yield _store(store)
     yield _folder("the data cache", cache_folder())
     yield from _datasets()
-    yield _sandbox()
+    yield from _sandbox()
     yield _gpu()
 
 
@@ -91,18 +92,23 @@ def _datasets() -> Iterator[Finding]:
         yield Finding("ok", f"data set {name}: {availability(name, cache_folder(), data_source())}")
 
 
-def _sandbox() -> Finding:
+def _sandbox() -> Iterator[Finding]:
+    missing = [f"{name}: {reason}" for name in BACKENDS if (reason := why_not(name))]
     probe = {"source": "", "hparams": {}, "in_shape": [1, 1, 28, 28], "num_classes": 10, "seed": 0}
     with Sandbox() as sandbox:
         try:
             sandbox.run("build", probe, limits=Limits(wall_seconds=60))
         except DeltaNasError as error:
-            return Finding("bad", str(error), "mend what the message names")
-        return Finding(
+            yield Finding("bad", str(error), "mend what the message names")
+            return
+        yield Finding("ok", f"sandbox: candidates run behind {sandbox.isolation}")
+    for each in missing:
+        yield Finding("note", f"sandbox: not {each}", "optional: another wall round the others")
+    if os.geteuid() != 0:
+        yield Finding(
             "note",
-            f"sandbox: isolation {sandbox.isolation!r}: a child process with limits, as this user "
-            "and with the network",
-            "run searches as a user who owns nothing else, or in a container",
+            "sandbox: candidates run as this user, who cannot become another",
+            "optional: as root, each process of ours takes a user of its own",
         )
 
 

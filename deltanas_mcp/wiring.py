@@ -1,7 +1,7 @@
 """Wiring: the one place where stores, sandboxes, data sets and proposers are put together."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,7 @@ from deltanas_tools.datasets import Dataset, prepare
 from deltanas_tools.novelty_check import THRESHOLD, NoveltyIndex
 from deltanas_tools.propose_delta.mutation import MutationProposer
 from deltanas_tools.propose_delta.port import Proposer
-from deltanas_tools.sandbox import Sandbox
+from deltanas_tools.sandbox import Choice, Sandbox
 
 SEARCH = "search"
 """Kind of a run that a loop drives, in its configuration."""
@@ -58,7 +58,8 @@ class Workbench:
     """A store, and what is needed to work on it. Nothing heavy is started before it is used."""
 
     store: Store
-    sandbox: Sandbox
+    _open: ExitStack
+    _sandboxes: dict[tuple[Choice, bool], Sandbox] = field(default_factory=dict)
     _novelty: dict[float, NoveltyIndex] = field(default_factory=dict)
     _evaluators: dict[str, Evaluator] = field(default_factory=dict)
 
@@ -76,9 +77,17 @@ class Workbench:
             dataset = prepare_dataset(measurement.dataset, download=download)
             novelty = self.novelty_index(threshold)
             self._evaluators[key] = Evaluator(
-                self.store, self.sandbox, dataset, novelty, measurement, deltas
+                self.store, self.sandbox(measurement), dataset, novelty, measurement, deltas
             )
         return self._evaluators[key]
+
+    def sandbox(self, measurement: Measurement) -> Sandbox:
+        """Return the sandbox that the conditions ask for; its server starts when it is used."""
+        key = (measurement.sandbox, measurement.device != "cpu")
+        if key not in self._sandboxes:
+            back_end, cuda = key
+            self._sandboxes[key] = self._open.enter_context(Sandbox(back_end, cuda=cuda))
+        return self._sandboxes[key]
 
     def novelty_index(self, threshold: float = THRESHOLD) -> NoveltyIndex:
         """Return the index of the store; its signatures are computed once."""
@@ -97,8 +106,8 @@ def prepare_dataset(name: str, *, download: bool = False) -> Dataset:
 @contextmanager
 def open_workbench(path: Path) -> Generator[Workbench]:
     """Open the store at ``path`` to work on it; ends every process that was started."""
-    with open_store(path) as store, Sandbox() as sandbox:
-        yield Workbench(store, sandbox)
+    with open_store(path) as store, ExitStack() as opened:
+        yield Workbench(store, opened)
 
 
 def proposer(name: str) -> Proposer:

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from deltanas_repo_store.records import Fraction, Name, Record
-from deltanas_tools.sandbox import Limits
+from deltanas_repo_store.records import Fraction, Name, Precision, Record
+from deltanas_tools.sandbox import Choice, Limits
+from deltanas_tools.train_one_epoch import Numerics
 
 _MEBIBYTE = 2**20
 
@@ -29,12 +30,27 @@ class Measurement(Record):
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     """CPU threads of one training."""
+    precision: Precision = "float32"
+    """``bf16`` computes under autocast; worth it on a GPU."""
+    channels_last: bool = False
+    """Memory order of images: faster convolutions, but networks that flatten with ``view`` fail."""
+    sandbox: Choice = "auto"
+    """What isolates candidates: the strongest that holds here, one by name, or ``none``."""
     check_seconds: Annotated[float, Field(gt=0)] = 60.0
     """Wall time that building and one forward pass may take."""
     train_seconds: Annotated[float, Field(gt=0)] = 600.0
     """Wall time that a training may take; 600 s is the paper's."""
     memory_mib: Annotated[int, Field(ge=64)] = 4096
     """Memory that a candidate may take on a CPU, in MiB."""
+
+    def numerics(self) -> Numerics:
+        """Return how networks are computed."""
+        return Numerics(
+            device=self.device,
+            threads=self.threads,
+            precision=self.precision,
+            channels_last=self.channels_last,
+        )
 
     def check_limits(self) -> Limits:
         """Return the limits of a check."""

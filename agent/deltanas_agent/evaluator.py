@@ -207,8 +207,7 @@ class Evaluator:
             seed=self.measurement.seed,
             limits=self.measurement.train_limits(),
             epochs=self.measurement.epochs,
-            threads=self.measurement.threads,
-            device=self.measurement.device,
+            numerics=self.measurement.numerics(),
         )
 
     def _comparable(self, evaluation: Evaluation) -> bool:

@@ -166,6 +166,14 @@ class NoveltyReport(Record):
         return self.exact_duplicate_of is None and self.similarity < self.threshold
 
 
+Precision = Literal["float32", "bf16"]
+"""Of the arithmetic: as the network is written, or under autocast to bfloat16."""
+Flag = Literal["slow-construction", "extra-passes", "partial-pass"]
+"""``slow-construction``: building took more CPU time than training, and over a second, so it may
+have trained. ``extra-passes`` and ``partial-pass``: more, or fewer, batches were drawn than the
+epochs have (by the network's own process, so that nothing is proved by their absence)."""
+
+
 class Evaluation(Record):
     """An accuracy and the conditions it was measured under."""
 
@@ -178,21 +186,40 @@ class Evaluation(Record):
     loss: Annotated[float, Field(ge=0.0)]
     """Mean cross-entropy over the scored split, in nats."""
     num_params: Annotated[int, Field(ge=0)]
-    """Trainable parameters, as the network reports them."""
+    """Trainable parameters, counted in the file of trained weights."""
+    num_fixed: Annotated[int, Field(ge=0)] = 0
+    """Numbers in that file besides them: running means, and whatever a network declared as such."""
     seconds: Annotated[float, Field(ge=0.0)]
-    """Wall time of the whole evaluation, measured outside the candidate's process."""
+    """Wall time of training and scoring, measured outside the candidate's processes."""
     cpu_seconds: Annotated[float, Field(ge=0.0)]
-    """User and system time of the candidate's process."""
+    """User and system time of these processes."""
+    construct_cpu_seconds: Annotated[float, Field(ge=0.0)] = 0.0
+    """What of it went before the network was built, importing its module included."""
+    score_cpu_seconds: Annotated[float, Field(ge=0.0)] = 0.0
+    """What of it the second process took, which has the weights and no training data."""
     peak_memory_bytes: Annotated[int, Field(ge=0)]
-    """Peak resident memory of the candidate's process."""
+    """Peak resident memory of the larger of the two processes."""
     isolation: str
     """What stood between the candidate and the host."""
     device: str = "cpu"
+    threads: Annotated[int, Field(ge=1)] = 1
+    precision: Precision = "float32"
+    channels_last: bool = False
+    torch_version: str = ""
+    flags: tuple[Flag, ...] = ()
+    """What a reader of the accuracy should know of how it came about."""
 
     @property
     def key(self) -> str:
         """File name stem under which the store keeps this evaluation."""
-        return f"{self.dataset}-{self.split}-e{self.epochs}-s{self.seed}"
+        stem = f"{self.dataset}-{self.split}-e{self.epochs}-s{self.seed}"
+        kind = self.device.partition(":")[0]
+        return "-".join(
+            [stem]
+            + ([kind] if kind != "cpu" else [])
+            + (["bf16"] if self.precision == "bf16" else [])
+            + (["cl"] if self.channels_last else [])
+        )
 
 
 Stage = Literal["patch", "interface", "build", "effective", "novelty", "train"]

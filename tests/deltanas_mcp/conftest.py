@@ -1,6 +1,7 @@
 """A workbench on a real store with two small baselines."""
 
 from collections.abc import Generator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -33,5 +34,5 @@ def store_path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def bench(store_path: Path, sandbox: Sandbox) -> Generator[Workbench]:
-    with open_store(store_path) as store:
-        yield Workbench(store, sandbox)
+    with open_store(store_path) as store, ExitStack() as opened:
+        yield Workbench(store, opened, {("auto", False): sandbox})

@@ -5,7 +5,9 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +18,9 @@ import pytest
 from deltanas_repo_store.errors import SandboxError
 from deltanas_tools.sandbox import Completed, Failed, Limits, Sandbox
 from tests.networks_for_tests import network
+from tests.processes_for_tests import descendants
 
-ENDLESS = network(module="print(os.getppid(), os.getpid(), flush=True)\nwhile True: pass")
+ENDLESS = network(module="while True: pass")
 
 
 def build(sandbox: Sandbox, source: str, *, wall_seconds: float = 60) -> Completed | Failed:
@@ -31,11 +34,11 @@ def build(sandbox: Sandbox, source: str, *, wall_seconds: float = 60) -> Complet
     return sandbox.run("build", payload, limits=Limits(wall_seconds=wall_seconds))
 
 
-def server_of(sandbox: Sandbox) -> tuple[int, Path]:
-    """The server's process and the folder of all its children."""
-    outcome = build(sandbox, network(module="print(os.getppid(), os.path.dirname(os.getcwd()))"))
-    pid, folder = outcome.output.split()
-    return int(pid), Path(folder)
+def processes_of(sandbox: Sandbox) -> set[int]:
+    """The server, with what is round it; our own helpers are not running meanwhile."""
+    before = descendants(os.getpid())
+    assert isinstance(build(sandbox, network()), Completed)
+    return descendants(os.getpid()) - before
 
 
 @contextmanager
@@ -65,8 +68,10 @@ def test_importing_the_rooms_loads_no_heavy_package() -> None:
     assert (result.stdout, result.stderr) == ("set()\n", "")
 
 
-def test_a_server_serves_many_requests(sandbox: Sandbox) -> None:
-    assert server_of(sandbox) == server_of(sandbox)
+def test_a_server_serves_many_requests() -> None:
+    with Sandbox() as sandbox:
+        assert processes_of(sandbox)
+        assert not processes_of(sandbox)
 
 
 def test_threads_take_turns(sandbox: Sandbox) -> None:
@@ -82,31 +87,33 @@ def test_threads_take_turns(sandbox: Sandbox) -> None:
     assert [type(outcome) for outcome in outcomes] == [Completed] * 4
 
 
-def test_an_interrupt_ends_the_child_and_the_sandbox_stays_usable(sandbox: Sandbox) -> None:
-    server, folder = server_of(sandbox)
-    with pytest.raises(KeyboardInterrupt), interrupted_after(0.5):
-        build(sandbox, ENDLESS)
-    assert not Path(f"/proc/{server}").exists()
-    assert not folder.exists()
-    assert isinstance(build(sandbox, network()), Completed)
+def test_an_interrupt_ends_the_child_and_the_sandbox_stays_usable() -> None:
+    before = descendants(os.getpid())
+    with Sandbox() as sandbox:
+        build(sandbox, network())
+        with pytest.raises(KeyboardInterrupt), interrupted_after(0.5):
+            build(sandbox, ENDLESS)
+        assert descendants(os.getpid()) == before
+        assert isinstance(build(sandbox, network()), Completed)
 
 
-def test_a_candidate_that_kills_the_server_is_to_blame_at_the_second_time(
-    sandbox: Sandbox,
-) -> None:
+def test_without_walls_a_candidate_that_kills_the_server_is_to_blame_at_the_second_time() -> None:
     killer = network(module="os.kill(os.getppid(), 9)\nwhile True: pass")
-    outcome = build(sandbox, killer)
-    assert isinstance(outcome, Failed)
-    assert outcome.code == "crash"
-    assert "twice" in outcome.message
-    assert isinstance(build(sandbox, network()), Completed)
+    with Sandbox("none") as sandbox:
+        outcome = build(sandbox, killer)
+        assert isinstance(outcome, Failed)
+        assert outcome.code == "crash"
+        assert "twice" in outcome.message
+        assert isinstance(build(sandbox, network()), Completed)
 
 
 def test_closing_leaves_no_process_and_no_folder() -> None:
+    folders = set(Path(tempfile.gettempdir()).glob("deltanas-sandbox-*"))
+    before = descendants(os.getpid())
     with Sandbox() as sandbox:
-        server, folder = server_of(sandbox)
-    assert not Path(f"/proc/{server}").exists()
-    assert not folder.exists()
+        build(sandbox, network())
+    assert descendants(os.getpid()) == before
+    assert set(Path(tempfile.gettempdir()).glob("deltanas-sandbox-*")) == folders
 
 
 def test_closing_a_sandbox_that_was_never_used_is_fine() -> None:
@@ -125,24 +132,26 @@ def test_a_server_that_does_not_start_is_the_sandboxes_fault(
         build(sandbox, network())
 
 
-def test_a_killed_parent_takes_server_and_child_with_it(tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
-    os.mkfifo(pids)
-    reader = os.open(pids, os.O_RDONLY | os.O_NONBLOCK)
-    source = network(
-        module=f"open({str(pids)!r}, 'w').write(f'{{os.getppid()}} {{os.getpid()}}\\n')\n"
-        "while True: pass"
-    )
+@pytest.mark.parametrize("back_end", ["auto", "none"])
+def test_a_killed_parent_takes_server_and_child_with_it(back_end: str) -> None:
+    source = network(module="while True: pass")
     code = (
         "from deltanas_tools.sandbox import Limits, Sandbox\n"
-        f"Sandbox().run('build', {{'source': {source!r}, 'hparams': {{}}, 'in_shape': [1, 1, 8, 8],"
-        " 'num_classes': 2, 'seed': 0}, limits=Limits(wall_seconds=300))"
+        f"sandbox = Sandbox({back_end!r})\n"
+        "payload = {'hparams': {'lr': 0.1, 'momentum': 0.9}, 'in_shape': [1, 1, 8, 8],"
+        " 'num_classes': 2, 'seed': 0}\n"
+        f"sandbox.run('build', {{'source': {network()!r}, **payload}}, limits=Limits())\n"
+        "print('warm', flush=True)\n"
+        f"sandbox.run('build', {{'source': {source!r}, **payload}}, limits=Limits())"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code])
-    assert select.select([reader], [], [], 300)[0], "the child did not start"
-    server, child = map(int, os.read(reader, 100).split())
-    os.close(reader)
-    watched = [os.pidfd_open(server), os.pidfd_open(child)]
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
+    with parent.stdout:
+        assert parent.stdout.readline() == b"warm\n"
+    warm = descendants(parent.pid)
+    while not (children := descendants(parent.pid) - warm):
+        time.sleep(0.01)
+    watched = [os.pidfd_open(pid) for pid in warm | children]
     parent.kill()
     parent.wait()
     for pidfd in watched:

@@ -9,7 +9,7 @@ from deltanas_repo_store.errors import TrainError
 from deltanas_repo_store.records import Architecture
 from deltanas_tools.datasets import Dataset
 from deltanas_tools.sandbox import Completed, Failed, Limits, Sandbox
-from deltanas_tools.train_one_epoch import Trained, batch_size, train_one_epoch
+from deltanas_tools.train_one_epoch import Numerics, Trained, batch_size, train_one_epoch
 from deltanas_tools.train_one_epoch.score import score
 from tests.networks_for_tests import architecture, network
 
@@ -21,12 +21,17 @@ class Recorder(Sandbox):
 
     def __init__(self) -> None:
         super().__init__()
-        self.requests: list[tuple[Mapping[str, object], Limits]] = []
+        self.requests: list[tuple[Mapping[str, object], Mapping[str, int], Limits]] = []
 
     def run(
-        self, entry: object, payload: Mapping[str, object], *, limits: Limits
+        self,
+        entry: object,
+        payload: Mapping[str, object],
+        *,
+        limits: Limits,
+        files: Mapping[str, int] | None = None,
     ) -> Completed | Failed:
-        self.requests.append((payload, limits))
+        self.requests.append((payload, files or {}, limits))
         return Failed("timeout", "recorded", 0.0, 0.0, 0, "")
 
 
@@ -47,7 +52,7 @@ def train(
         seed=seed,
         limits=limits,
         epochs=epochs,
-        threads=threads,
+        numerics=Numerics(threads=threads),
     )
 
 
@@ -100,15 +105,117 @@ def test_several_threads_can_be_used(sandbox: Sandbox, digits: Dataset) -> None:
     assert train(sandbox, digits, architecture(source), threads=2).output == "2\n"
 
 
-def test_a_child_is_told_of_no_labels_that_it_is_scored_on(digits: Dataset) -> None:
+def test_a_child_gets_the_training_data_and_a_file_to_fill_and_no_path(digits: Dataset) -> None:
     recorder = Recorder()
     with pytest.raises(TrainError, match="recorded"):
         train(recorder, digits, architecture(network()))
-    payload, _ = recorder.requests[0]
-    arrays = {key: value for key, value in payload.items() if str(value).endswith(".npy")}
-    assert arrays.keys() == {"train_images", "train_labels", "search_images"}
-    assert "search_labels" not in str(payload)
-    assert "test" not in str(payload).replace(str(digits.folder), "")
+    payload, files, _ = recorder.requests[0]
+    assert files.keys() == {"images", "labels", "weights"}
+    assert str(digits.folder) not in str(payload)
+    assert "search" not in str(payload)
+    assert "test" not in str(payload)
+
+
+def test_the_scored_network_is_a_new_one_with_the_trained_weights(
+    sandbox: Sandbox, digits: Dataset
+) -> None:
+    kept_outside = network(
+        module="seen = []", learn="seen.append(1)", forward="if not self.training: assert not seen"
+    )
+    train(sandbox, digits, architecture(kept_outside))
+
+
+def test_weights_that_are_shared_by_two_names_are_shared_again(
+    sandbox: Sandbox, digits: Dataset
+) -> None:
+    source = network(init="self.twin = self.head")
+    assert train(sandbox, digits, architecture(source)).evaluation.num_params == 170
+
+
+def test_parameters_declared_as_buffers_are_counted_too(sandbox: Sandbox, digits: Dataset) -> None:
+    source = network(init="self.register_buffer('hidden', torch.zeros(1000))")
+    evaluation = train(sandbox, digits, architecture(source)).evaluation
+    assert (evaluation.num_params, evaluation.num_fixed) == (170, 1000)
+
+
+def test_a_curve_has_every_epoch_and_ends_with_the_result(
+    sandbox: Sandbox, digits: Dataset
+) -> None:
+    candidate = architecture(network())
+    trained = train_one_epoch(
+        candidate, digits, sandbox=sandbox, seed=1, limits=LIMITS, epochs=3, curve=True
+    )
+    assert [point.epoch for point in trained.curve] == [1, 2, 3]
+    assert trained.curve[0].loss == train(sandbox, digits, candidate).evaluation.loss
+    assert trained.curve[-1].loss == trained.evaluation.loss
+    assert trained.curve[0].cpu_seconds < trained.curve[-1].cpu_seconds
+
+
+def test_no_epoch_begins_after_the_budget(sandbox: Sandbox, digits: Dataset) -> None:
+    candidate = architecture(network(learn="import time\ntime.sleep(0.2)"))
+    trained = train_one_epoch(
+        candidate,
+        digits,
+        sandbox=sandbox,
+        seed=1,
+        limits=LIMITS,
+        epochs=50,
+        budget_seconds=0.3,
+        curve=True,
+    )
+    assert trained.evaluation.epochs == len(trained.curve) == 2
+
+
+def test_the_test_split_is_scored_when_it_is_asked_for(sandbox: Sandbox, digits: Dataset) -> None:
+    candidate = architecture(network())
+    on_test = train_one_epoch(
+        candidate, digits, sandbox=sandbox, seed=1, limits=LIMITS, split="test"
+    ).evaluation
+    assert on_test.split == "test"
+    assert on_test.loss != train(sandbox, digits, candidate).evaluation.loss
+
+
+@pytest.mark.parametrize("numerics", [Numerics(precision="bf16"), Numerics(channels_last=True)])
+def test_numerics_are_applied_and_recorded(
+    sandbox: Sandbox, digits: Dataset, numerics: Numerics
+) -> None:
+    source = network(forward="print(x.dtype, x.is_contiguous(memory_format=torch.channels_last))")
+    trained = train_one_epoch(
+        architecture(source), digits, sandbox=sandbox, seed=1, limits=LIMITS, numerics=numerics
+    )
+    expected = "torch.bfloat16" if numerics.precision == "bf16" else "torch.float32 True"
+    assert expected in trained.output
+    assert trained.evaluation.precision == numerics.precision
+    assert trained.evaluation.channels_last == numerics.channels_last
+    assert trained.evaluation.key != train(sandbox, digits, architecture(source)).evaluation.key
+
+
+@pytest.mark.parametrize(
+    ("source", "flag"),
+    [
+        pytest.param(
+            network(learn="for _ in range(3):\n    for _ in train_data: pass"),
+            "extra-passes",
+            id="trains for three epochs",
+        ),
+        pytest.param(
+            network(learn="next(iter(train_data))\nreturn"), "partial-pass", id="one batch"
+        ),
+        pytest.param(
+            network(init="import time\nwhile time.process_time() < 1.5: pass"),
+            "slow-construction",
+            id="works in the constructor",
+        ),
+    ],
+)
+def test_an_unusual_training_is_recorded_as_such(
+    sandbox: Sandbox, digits: Dataset, source: str, flag: str
+) -> None:
+    assert train(sandbox, digits, architecture(source)).evaluation.flags == (flag,)
+
+
+def test_an_honest_training_has_no_flag(sandbox: Sandbox, digits: Dataset) -> None:
+    assert train(sandbox, digits, architecture(network())).evaluation.flags == ()
 
 
 def test_the_limit_on_memory_is_not_applied_with_cuda(digits: Dataset) -> None:
@@ -120,9 +227,9 @@ def test_the_limit_on_memory_is_not_applied_with_cuda(digits: Dataset) -> None:
             sandbox=recorder,
             seed=1,
             limits=LIMITS,
-            device="cuda:0",
+            numerics=Numerics(device="cuda:0"),
         )
-    assert recorder.requests[0][1] == LIMITS.model_copy(update={"memory_bytes": None})
+    assert recorder.requests[0][2].memory_bytes is None
 
 
 INSPECT = """\
@@ -243,36 +350,43 @@ def test_an_endless_epoch_times_out_and_its_output_is_kept(
 
 
 @pytest.mark.parametrize(
-    ("header", "blob", "code"),
+    "report",
     [
-        pytest.param('{"num_params": 1}', "b''", "bad-result", id="no logits"),
-        pytest.param('{"num_params": 1}', "bytes(12001)", "bad-result", id="a byte too many"),
-        pytest.param('{"num_params": -1}', "bytes(12000)", "bad-result", id="negative number"),
-        pytest.param('{"num_params": 1.5}', "bytes(12000)", "bad-result", id="broken number"),
-        pytest.param('{"accuracy": 1.0}', "bytes(12000)", "bad-result", id="its own accuracy"),
-        pytest.param('{"num_params": 1}', "bytes([255]) * 12000", "not-finite", id="NaN logits"),
+        pytest.param('{"epochs": 1, "passes": 1.0}', id="no weights"),
+        pytest.param('{"epochs": 1, "passes": -1.0}', id="negative number"),
+        pytest.param('{"epochs": 50, "passes": 50.0}', id="more epochs than were asked for"),
+        pytest.param('{"accuracy": 1.0}', id="its own accuracy"),
     ],
 )
-def test_a_forged_reply_is_refused(
-    sandbox: Sandbox, digits: Dataset, header: str, blob: str, code: str
+def test_a_forged_report_is_refused(sandbox: Sandbox, digits: Dataset, report: str) -> None:
+    source = network(module=forged(report))
+    assert failure(sandbox, digits, source).code == "bad-result"
+
+
+def test_logits_that_were_not_written_are_no_result(sandbox: Sandbox, digits: Dataset) -> None:
+    source = network(forward="if not self.training:\n    " + forged("{}").replace("\n", "\n    "))
+    assert failure(sandbox, digits, source).code == "not-finite"
+
+
+def test_logits_written_past_the_sandboxs_code_gain_nothing(
+    sandbox: Sandbox, digits: Dataset
 ) -> None:
-    source = network(module=forged(header, blob))
-    assert failure(sandbox, digits, source).code == code
-
-
-def test_a_forged_reply_of_the_right_form_gains_nothing(sandbox: Sandbox, digits: Dataset) -> None:
-    source = network(module=forged('{"num_params": 1}', "bytes(12000)"))
+    zeros = (
+        "for fd in range(4, 40):\n    try: os.pwrite(fd, bytes(12000), 0)\n    except OSError: 0"
+    )
+    body = f"{zeros}\n{forged('{}')}".replace("\n", "\n    ")
+    source = network(forward=f"if not self.training:\n    {body}")
     evaluation = train(sandbox, digits, architecture(source)).evaluation
     assert evaluation.accuracy == pytest.approx(np.mean(digits.labels("search") == 0))
     assert evaluation.loss == pytest.approx(np.log(10))
 
 
-def forged(header: str, blob: str) -> str:
+def forged(result: str) -> str:
     """Code that writes a reply of its own before the sandbox's code does."""
-    header = f'{{"result": {header}}}'
+    header = f'{{"result": {result}}}'
     return (
-        f"import struct\nheader, blob = {header!r}.encode(), {blob}\n"
-        'os.write(3, struct.pack(">IQ", len(header), len(blob)) + header + blob)\n'
+        f"import struct\nheader = {header!r}.encode()\n"
+        'os.write(3, b"\\x01\\x01" + struct.pack(">IQ", len(header), 0) + header)\n'
         "while True: pass"
     )
 

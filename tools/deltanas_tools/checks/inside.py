@@ -16,10 +16,10 @@ from deltanas_tools.sandbox.candidate import (
     num_trainable,
     seed_everything,
 )
-from deltanas_tools.sandbox.child import Reply
+from deltanas_tools.sandbox.child import Files, Reply
 
 
-def build(payload: Mapping[str, Any]) -> Reply:
+def build(payload: Mapping[str, Any], files: Files) -> Reply:
     """Build the network, run one forward pass in training mode, and report.
 
     Raises:

@@ -5,6 +5,7 @@
 """
 
 from deltanas_tools.sandbox.host import Sandbox
+from deltanas_tools.sandbox.isolation import Choice
 from deltanas_tools.sandbox.messages import Completed, Failed, Limits
 
-__all__ = ["Completed", "Failed", "Limits", "Sandbox"]
+__all__ = ["Choice", "Completed", "Failed", "Limits", "Sandbox"]

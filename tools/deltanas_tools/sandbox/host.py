@@ -1,9 +1,8 @@
 """The parent's side of the sandbox: starts the fork server, sends requests, reads the answers.
 
-What is *not* protected against yet, because a child runs as the same user in the same namespaces:
-reading that user's files (labels of a data set's folder too), the network, signals to and
-debugging of that user's processes (the fork server and the parent among them), filling disks or
-the process table, and, should the server be killed, grandchildren of the child.
+What stands between a child and the host is chosen in `isolation`. What remains with all of it:
+faults of the kernel, side channels, the names and sizes of files (``stat`` is not Landlock's), and
+on a GPU the driver's interface and its memory.
 """
 
 import os
@@ -16,12 +15,15 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import IO, Self
 
 from deltanas_repo_store.errors import SandboxError
+from deltanas_tools.sandbox.bubblewrap import inner_pid
+from deltanas_tools.sandbox.isolation import Choice, Isolation, choose, environment, launch
 from deltanas_tools.sandbox.messages import (
     MAX_MESSAGE_CHARS,
     SOURCE_NAME,
@@ -58,6 +60,8 @@ class _Server:
     errors: IO[bytes]
     """Holds what the server printed; unnamed, gone when closed."""
     scratch: Path
+    inner: int | None
+    """A pidfd of the first process within bubblewrap: its end is the end of all."""
 
     def stop(self) -> None:
         """End the server and its child. Closing the socket is the request to do so."""
@@ -65,10 +69,21 @@ class _Server:
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
+        if self.inner is not None:
+            os.close(self.inner)
         self.errors.close()
         remove_tree(self.scratch)
+
+    def kill(self) -> None:
+        """End the server at once, and whatever runs within its walls."""
+        # bubblewrap itself, killed from outside, can leave its first process behind.
+        if self.inner is None:
+            self.process.kill()
+        else:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.inner, signal.SIGKILL)
+        self.process.wait()
 
     def error_tail(self) -> str:
         self.errors.seek(max(0, self.errors.seek(0, os.SEEK_END) - 2000))
@@ -83,14 +98,24 @@ class Sandbox:
     next request starts a new server. Threads wait for each other.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, back_end: Choice = "auto", *, cuda: bool = False) -> None:
+        self._back_end: Choice = back_end
+        self._cuda = cuda
         self._server: _Server | None = None
         self._lock = Lock()
 
+    @cached_property
+    def _isolation(self) -> Isolation:
+        return choose(self._back_end, cuda=self._cuda)
+
     @property
     def isolation(self) -> str:
-        """What stands between a candidate and the host; recorded with each measurement."""
-        return "process"
+        """What stands between a candidate and the host; recorded with each measurement.
+
+        Raises:
+            SandboxError: the back end asked for does not hold here.
+        """
+        return self._isolation.name
 
     def __enter__(self) -> Self:
         """Return the sandbox; nothing is started yet."""
@@ -111,22 +136,34 @@ class Sandbox:
             self._drop()
 
     def run(
-        self, entry: Entry, payload: Mapping[str, object], *, limits: Limits
+        self,
+        entry: Entry,
+        payload: Mapping[str, object],
+        *,
+        limits: Limits,
+        files: Mapping[str, int] | None = None,
     ) -> Completed | Failed:
         """Run ``entry`` on ``payload`` in a fresh child.
 
-        ``payload`` is JSON and holds the candidate's source. A server that is lost is replaced
+        ``payload`` is JSON and holds the candidate's source; ``files`` are descriptors by name,
+        which the child gets and nothing else of the file system. A server that is lost is replaced
         once; a candidate that is there when it is lost again is to blame for it.
 
         Raises:
-            SandboxError: the server cannot be started.
+            SandboxError: the server cannot be started, or nothing isolates it here.
         """
-        request = {"entry": entry, "payload": dict(payload), "limits": limits.model_dump()}
+        files = files or {}
+        request = {
+            "entry": entry,
+            "payload": dict(payload),
+            "limits": limits.model_dump(),
+            "files": list(files),
+        }
         frame = encode_frame(request)
         with self._lock:
             for _ in range(2):
                 try:
-                    return self._ask(frame, limits)
+                    return self._ask(frame, list(files.values()), limits)
                 except _ServerLost:
                     self._drop()
                 except BaseException:
@@ -135,13 +172,15 @@ class Sandbox:
         message = "the sandbox's fork server was lost twice while this candidate ran"
         return Failed("crash", message, 0.0, 0.0, 0, "")
 
-    def _ask(self, frame: bytes, limits: Limits) -> Completed | Failed:
+    def _ask(self, frame: bytes, fds: list[int], limits: Limits) -> Completed | Failed:
         if self._server is None:
-            self._server = _start()
+            self._server = _start(self._isolation)
         control = self._server.control
         control.settimeout(limits.wall_seconds + ANSWER_GRACE_SECONDS)
         try:
             control.sendall(frame)
+            if fds:
+                socket.send_fds(control, [b"F"], fds)
             header, blob = read_frame(control)
         except (EOFError, OSError) as error:
             raise _ServerLost from error
@@ -154,14 +193,12 @@ class Sandbox:
             server.stop()
 
 
-def _start() -> _Server:
+def _start(isolation: Isolation) -> _Server:
     """Start a fork server and wait until it is warm.
 
     Raises:
         SandboxError: it does not come up.
     """
-    if sys.platform != "linux":
-        raise SandboxError(f"the sandbox needs Linux, found {sys.platform}")
     with ExitStack() as on_failure:
         scratch = Path(tempfile.mkdtemp(prefix="deltanas-sandbox-"))
         on_failure.callback(remove_tree, scratch)
@@ -169,12 +206,11 @@ def _start() -> _Server:
         ours, theirs = socket.socketpair()
         on_failure.enter_context(ours)
         with theirs:
-            process = _launch(theirs, errors, scratch)
-        on_failure.callback(process.wait)
-        on_failure.callback(process.kill)
-        server = _Server(process, ours, errors, scratch)
+            server = _launch(isolation, ours, theirs, errors, scratch)
+        on_failure.callback(server.kill)
         ours.settimeout(START_SECONDS)
         try:
+            ours.sendall(isolation.first_frame())
             read_frame(ours)
         except (EOFError, OSError) as error:
             raise SandboxError(_why_not_started(server, error)) from error
@@ -182,38 +218,30 @@ def _start() -> _Server:
     return server
 
 
-def _launch(control: socket.socket, errors: IO[bytes], scratch: Path) -> subprocess.Popen[bytes]:
-    # As with -I, which would ignore PYTHONHASHSEED too: the environment is ours anyway.
-    command = [sys.executable, "-sPB", "-m", "deltanas_tools.sandbox.server"]
+def _launch(
+    isolation: Isolation,
+    ours: socket.socket,
+    theirs: socket.socket,
+    errors: IO[bytes],
+    scratch: Path,
+) -> _Server:
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     try:
-        return subprocess.Popen(
-            [*command, str(control.fileno())],
-            stdin=subprocess.DEVNULL,
+        process, info = launch(
+            isolation,
+            "deltanas_tools.sandbox.server",
+            theirs,
             stdout=errors,
             stderr=errors,
             cwd=scratch,
-            env=_environment(scratch),
-            pass_fds=(control.fileno(),),
-            # Ctrl-C in the terminal is for the parent alone. No PDEATHSIG: it would fire when the
-            # thread ends that happened to start the server.
-            start_new_session=True,
+            env=environment(isolation, scratch, passed_on),
         )
     except OSError as error:
         raise SandboxError(f"the sandbox cannot start {sys.executable}: {error}") from error
-
-
-def _environment(scratch: Path) -> dict[str, str]:
-    """Return all that the server and its children know of the parent's environment."""
-    return {
-        "PATH": "/usr/local/bin:/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "HOME": str(scratch),
-        "TMPDIR": str(scratch),
-        "OMP_NUM_THREADS": "1",  # a pool of threads in the server would hang its forks
-        "MALLOC_ARENA_MAX": "2",  # each arena of a thread counts as address space
-        "PYTHONHASHSEED": "0",  # the order of sets is part of what a seed promises
-        **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
-    }
+    inner = None
+    with suppress(ProcessLookupError):  # it may have ended already; then so has all within
+        inner = os.pidfd_open(inner_pid(info)) if info else None
+    return _Server(process, ours, errors, scratch, inner)
 
 
 def _why_not_started(server: _Server, error: Exception) -> str:
@@ -255,7 +283,7 @@ def _judge(watched: Watched, output: bytes, reply: bytes, limits: Limits) -> Com
         return failed("bad-result", f"the result cannot be read: {error}")
     match header:
         case {"result": dict(payload), **rest} if not rest:
-            return Completed(payload, blob, *usage, printed)
+            return Completed(payload, blob, *usage, printed, watched.marks)
         case {"failed": {"code": str(code), "message": str(message)}, **rest} if not rest:
             return failed(code, message)
     return failed("bad-result", "the result has another form than the sandbox's own code gives it")

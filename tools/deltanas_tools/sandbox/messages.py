@@ -17,12 +17,15 @@ from pydantic import Field
 
 from deltanas_repo_store.records import Record
 
-Entry = Literal["build", "train"]
+Entry = Literal["build", "train", "predict"]
 """What a child may be asked to do; `server.ENTRIES` says where each lives."""
 
 SOURCE_NAME = "net.py"
 """What tracebacks call the candidate's source; its name in the store."""
 PREFIX = struct.Struct(">IQ")
+MARK = b"\x01"
+"""A byte before the frame that ends a phase; a frame never begins with it."""
+MAX_MARKS = 10_000
 MAX_REPLY_HEADER_BYTES = 64 * 1024
 """Longest JSON that a child may send; its real replies have a few hundred bytes."""
 MAX_MESSAGE_CHARS = 2000
@@ -41,8 +44,17 @@ class Limits(Record):
     """How much of the end of stdout and stderr is kept."""
     flood_bytes: Annotated[int, Field(gt=0)] = 16 * 2**20
     """How much a child may print in all before it is ended."""
+    file_bytes: Annotated[int, Field(ge=0)] = 16 * 2**20
+    """Largest file that a child may fill."""
     result_bytes: Annotated[int, Field(ge=0)] = 64 * 2**20
-    """Largest blob that is taken as a result."""
+    """Largest blob that is taken as part of a reply."""
+
+
+class Mark(Record):
+    """When the child said that it had ended a phase, on the server's clocks since the fork."""
+
+    seconds: float
+    cpu_seconds: float
 
 
 class Watched(Record):
@@ -54,6 +66,7 @@ class Watched(Record):
     seconds: float
     cpu_seconds: float
     peak_memory_bytes: int
+    marks: tuple[Mark, ...]
     output_size: int
     """How much of the blob is printed output; the rest is the child's reply."""
 
@@ -71,6 +84,8 @@ class Completed:
     peak_memory_bytes: int
     """Peak resident memory, the pages shared with the fork server (about 0.4 GB) included."""
     output: str
+    marks: tuple[Mark, ...] = ()
+    """Ends of the entry's phases; when they came is measured, that they came is its word."""
 
 
 @dataclass(frozen=True)

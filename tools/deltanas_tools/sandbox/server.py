@@ -18,23 +18,26 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Literal
 
-from deltanas_tools.sandbox.child import EntryFunction, run_child
+from deltanas_tools.sandbox.child import EntryFunction, Files, run_child
+from deltanas_tools.sandbox.confine import Orders, Walls, prepare
 from deltanas_tools.sandbox.messages import (
+    MARK,
+    MAX_MARKS,
     MAX_REPLY_HEADER_BYTES,
     PREFIX,
     Limits,
+    Mark,
     Watched,
     encode_frame,
     read_frame,
 )
-from deltanas_tools.sandbox.scratch import remove_tree
 
 ENTRIES = {
     "build": "deltanas_tools.checks.inside:build",
     "train": "deltanas_tools.train_one_epoch.inside:train",
+    "predict": "deltanas_tools.train_one_epoch.inside:predict",
 }
 WARM_MODULES = ("torch", "torch._dynamo", "torch.utils._python_dispatch", "torchvision")
 """Imported before the first fork. An optimiser's first step would import torch._dynamo: 1 CPU s."""
@@ -55,11 +58,11 @@ class Child:
     pid: int
     result_fd: int
     output_fd: int
-    folder: Path
     limits: Limits
     started: float = field(default_factory=time.monotonic)
     result: bytearray = field(default_factory=bytearray)
     tail: bytearray = field(default_factory=bytearray)
+    marks: list[Mark] = field(default_factory=list)
     printed_bytes: int = 0
 
     def take(self, fd: int) -> bool:
@@ -69,7 +72,7 @@ class Child:
         except BlockingIOError:
             return False
         if fd == self.result_fd:
-            self.result += chunk
+            self._take_result(chunk)
         else:
             self.printed_bytes += len(chunk)
             self.tail += chunk
@@ -78,8 +81,17 @@ class Child:
                 del self.tail[: len(self.tail) - self.limits.output_bytes]
         return bool(chunk)
 
+    def _take_result(self, chunk: bytes) -> None:
+        frame = chunk if self.result else chunk.lstrip(MARK)
+        for _ in range(len(chunk) - len(frame)):
+            seconds = time.monotonic() - self.started
+            self.marks.append(Mark(seconds=seconds, cpu_seconds=_cpu_seconds(self.pid)))
+        self.result += frame
+
     def ended(self) -> Ended | None:
         """Judge by what was written; None while it may go on."""
+        if len(self.marks) > MAX_MARKS:
+            return "oversized"
         if self.printed_bytes > self.limits.flood_bytes:
             return "flood"
         if len(self.result) < PREFIX.size:
@@ -101,21 +113,19 @@ def main() -> None:
     """Serve the socket whose number is the only argument until its other end closes."""
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
-    scratch = Path.cwd()
-    try:
-        for module in WARM_MODULES:
-            importlib.import_module(module)
-        entries = {name: _load_entry(path) for name, path in ENTRIES.items()}
-        _become_subreaper()
-        alarm_fd = _signal_child_ends()
-        gc.collect()
-        gc.freeze()  # the collector would otherwise touch, and so copy, every shared page
-        with suppress(EOFError, ConnectionError, ParentGone):
-            control.sendall(encode_frame({"ready": True}))
-            while True:
-                _serve_one(control, entries, scratch, alarm_fd)
-    finally:
-        remove_tree(scratch)
+    orders, program = read_frame(control)
+    for module in WARM_MODULES:
+        importlib.import_module(module)
+    entries = {name: _load_entry(path) for name, path in ENTRIES.items()}
+    walls = prepare(Orders.model_validate(orders), program)
+    _become_subreaper()
+    alarm_fd = _signal_child_ends()
+    gc.collect()
+    gc.freeze()  # the collector would otherwise touch, and so copy, every shared page
+    with suppress(EOFError, ConnectionError, ParentGone):
+        control.sendall(encode_frame({"ready": True}))
+        while True:
+            _serve_one(control, entries, walls, alarm_fd)
 
 
 def _load_entry(path: str) -> EntryFunction:
@@ -138,13 +148,19 @@ def _signal_child_ends() -> int:
 
 
 def _serve_one(
-    control: socket.socket, entries: dict[str, EntryFunction], scratch: Path, alarm_fd: int
+    control: socket.socket, entries: dict[str, EntryFunction], walls: Walls, alarm_fd: int
 ) -> None:
     request, _ = read_frame(control)
     limits = Limits.model_validate(request["limits"])
-    payload = request["payload"]
+    payload, names = request["payload"], request["files"]
     assert isinstance(payload, dict)
-    child = _fork(entries[str(request["entry"])], payload, limits, scratch)
+    assert isinstance(names, list)
+    files = dict(zip(names, _receive_files(control, len(names)), strict=True))
+    try:
+        child = _fork(entries[str(request["entry"])], payload, files, limits, walls)
+    finally:
+        for fd in files.values():
+            os.close(fd)
     try:
         ended = _watch(control, child, alarm_fd)
     finally:
@@ -157,13 +173,33 @@ def _serve_one(
         seconds=seconds,
         cpu_seconds=cpu_seconds,
         peak_memory_bytes=peak_memory_bytes,
+        marks=tuple(child.marks[:MAX_MARKS]),
         output_size=len(output),
     )
     control.sendall(encode_frame(watched.model_dump(), output + bytes(child.result)))
 
 
-def _fork(entry: EntryFunction, payload: dict[str, object], limits: Limits, scratch: Path) -> Child:
-    folder = Path(mkdtemp(dir=scratch))
+def _receive_files(control: socket.socket, count: int) -> list[int]:
+    """Receive what `host` sent after the frame.
+
+    Raises:
+        EOFError: the parent is gone.
+    """
+    if count == 0:
+        return []
+    data, fds, _, _ = socket.recv_fds(control, 1, count)
+    if not data:
+        raise EOFError
+    return fds
+
+
+def _fork(
+    entry: EntryFunction,
+    payload: dict[str, object],
+    files: Files,
+    limits: Limits,
+    walls: Walls,
+) -> Child:
     result_fd, child_result_fd = os.pipe()
     output_fd, child_output_fd = os.pipe()
     server_pid = os.getpid()
@@ -172,17 +208,23 @@ def _fork(entry: EntryFunction, payload: dict[str, object], limits: Limits, scra
         run_child(
             entry,
             payload,
+            files,
             limits=limits,
+            walls=walls,
             server_pid=server_pid,
             result_fd=child_result_fd,
             output_fd=child_output_fd,
-            folder=folder,
         )
     os.close(child_result_fd)
     os.close(child_output_fd)
     os.set_blocking(result_fd, False)
     os.set_blocking(output_fd, False)
-    return Child(pid, result_fd, output_fd, folder, limits)
+    return Child(pid, result_fd, output_fd, limits)
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the CPU time of a child that is not yet reaped: `clock_getcpuclockid` of glibc."""
+    return time.clock_gettime((~pid << 3) | 2)
 
 
 def _watch(control: socket.socket, child: Child, alarm_fd: int) -> Ended:
@@ -229,7 +271,6 @@ def _end(child: Child) -> tuple[int, float, int]:
     cpu_seconds = usage.ru_utime + usage.ru_stime + _end_orphans()
     os.close(child.result_fd)
     os.close(child.output_fd)
-    remove_tree(child.folder)
     return os.waitstatus_to_exitcode(status), cpu_seconds, usage.ru_maxrss * 1024
 
 

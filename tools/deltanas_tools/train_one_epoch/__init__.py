@@ -1,9 +1,15 @@
 """train_one_epoch: train a network for an epoch in the sandbox, and score it outside.
 
-The child gets training data and unlabelled images and hands back logits; the labels it is
-scored on never leave the parent.
+One child gets training data and leaves weights; a second gets those and unlabelled images and
+leaves logits. The labels they are scored on never leave the parent.
 """
 
-from deltanas_tools.train_one_epoch.train import Trained, batch_size, train_one_epoch
+from deltanas_tools.train_one_epoch.train import (
+    CurvePoint,
+    Numerics,
+    Trained,
+    batch_size,
+    train_one_epoch,
+)
 
-__all__ = ["Trained", "batch_size", "train_one_epoch"]
+__all__ = ["CurvePoint", "Numerics", "Trained", "batch_size", "train_one_epoch"]

@@ -1,9 +1,17 @@
-"""The entry ``train``: what `train.train_one_epoch` asks of the child. Runs model-written code."""
+"""The entries ``train`` and ``predict``: what `train` asks of its two children.
 
-from collections.abc import Iterator, Mapping, Sequence
+Runs model-written code. The first child has training data and leaves weights; the second, which
+never saw a label, has the weights and images and leaves logits.
+"""
+
+import mmap
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 from torch import nn
 
@@ -12,120 +20,118 @@ from deltanas_tools.sandbox.candidate import (
     blamed,
     build_net,
     load_module,
-    num_trainable,
     seed_everything,
 )
-from deltanas_tools.sandbox.child import Reply
+from deltanas_tools.sandbox.child import Files, Reply, mark
+from deltanas_tools.sandbox.memory_files import read_all, write_all
+from deltanas_tools.train_one_epoch.batches import Batches, Normalise, ranges
+from deltanas_tools.train_one_epoch.weights import FIXED, TRAINABLE
 
-PIXEL_RANGE = 255.0
-
-
-class Batches:
-    """The training set as batches in a new order each epoch: what `Net.learn` iterates over.
-
-    The whole set stays on the device as bytes and is normalised batch by batch: 26 times as many
-    images per CPU second as a DataLoader with one PIL image at a time. The layout stays NCHW:
-    channels_last pays on a CPU, and breaks every network that flattens with ``view``.
-    """
-
-    def __init__(
-        self,
-        images: torch.Tensor,
-        labels: torch.Tensor,
-        *,
-        batch: int,
-        mean: Sequence[float],
-        std: Sequence[float],
-        seed: int,
-    ) -> None:
-        self._images = images
-        self._labels = labels
-        self._ranges = ranges(len(images), batch)
-        self._normalise = Normalise(mean, std, images.device)
-        # A generator of its own: how often a network draws must not change the order it sees.
-        self._generator = torch.Generator().manual_seed(seed)
-
-    def __len__(self) -> int:
-        """Return the number of batches."""
-        return len(self._ranges)
-
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield inputs ``(B, C, H, W)`` in float32 and labels ``(B,)`` in int64."""
-        order = torch.randperm(len(self._images), generator=self._generator)
-        order = order.to(self._images.device)
-        for start, end in self._ranges:
-            chosen = order[start:end]
-            yield self._normalise(self._images[chosen]), self._labels[chosen]
+_NUMPY = {"uint8": np.uint8, "int64": np.int64}
 
 
-class Normalise:
-    """Turns bytes into floats with mean 0 and standard deviation 1 per channel."""
+def train(payload: Mapping[str, Any], files: Files) -> Reply:
+    """Train for ``epochs`` epochs, or as many as begin within ``budget_seconds``.
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
-        self._mean = PIXEL_RANGE * torch.tensor(mean, device=device).view(1, -1, 1, 1)
-        self._std = PIXEL_RANGE * torch.tensor(std, device=device).view(1, -1, 1, 1)
-
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Return ``images`` as float32."""
-        return images.float().sub_(self._mean).div_(self._std)
-
-
-def ranges(num_samples: int, batch: int) -> list[tuple[int, int]]:
-    """Cut samples into batches, the last as short as it comes out, but not of one sample.
-
-    BatchNorm cannot train on one sample of a 1 × 1 map, and ``squeeze`` loses its dimension; a
-    single left-over sample joins the batch before it, so that no sample is dropped.
-    """
-    starts = list(range(0, num_samples, batch))
-    if batch > 1 and len(starts) > 1 and num_samples - starts[-1] == 1:
-        starts.pop()
-    return list(zip(starts, [*starts[1:], num_samples], strict=True))
-
-
-def train(payload: Mapping[str, Any]) -> Reply:
-    """Train for ``epochs`` epochs and return the logits of the search images, in float32.
+    Reads ``images`` and ``labels``; fills ``weights``, and ``epoch-1`` and so on where given.
+    Marks the end of the construction and of each epoch.
 
     Raises:
         Fault: the candidate fails at one of the steps.
     """
-    source, in_shape = payload["source"], tuple(payload["in_shape"])
-    device = torch.device(payload["device"])
+    net, source, device = _net(payload)
+    mark()
+    batches = Batches(
+        _array(files, payload, "images").to(device),
+        _array(files, payload, "labels").to(device),
+        batch=payload["in_shape"][0],
+        mean=payload["mean"],
+        std=payload["std"],
+        seed=payload["seed"],
+        memory_format=_memory_format(payload),
+    )
+    with blamed("error", "Net.train_setup", source):
+        net.train_setup(_prm(payload))  # type: ignore[operator]
+    started, epoch = time.monotonic(), 0
+    while epoch < payload["epochs"] and not _is_late(payload, started, epoch):
+        epoch += 1
+        net.train()
+        with blamed("error", f"Net.learn in epoch {epoch}", source), _precision(payload):
+            net.learn(batches)  # type: ignore[operator]
+        _check_finite(net, epoch)
+        mark()
+        if f"epoch-{epoch}" in files:
+            _save(net, source, files[f"epoch-{epoch}"])
+    _save(net, source, files["weights"])
+    return {"epochs": epoch, "passes": batches.num_drawn / len(batches)}, b""
+
+
+def predict(payload: Mapping[str, Any], files: Files) -> Reply:
+    """Fill ``logits`` with those of ``images``, for each file of ``weights`` one after the other.
+
+    Raises:
+        Fault: the candidate fails at one of the steps.
+    """
+    net, source, device = _net(payload)
+    images = _array(files, payload, "images")
+    normalise = Normalise(payload["mean"], payload["std"], device, _memory_format(payload))
+    start = 0
+    for name in payload["weights"]:
+        _load(net, source, files[name])
+        net.eval()
+        # As large as in training: networks may have the batch size of in_shape built in.
+        for first, last in ranges(len(images), payload["in_shape"][0]):
+            inputs = normalise(images[first:last].to(device))
+            with _precision(payload):
+                logits = _logits(net, source, inputs, payload["num_classes"])
+            data = logits.float().cpu().contiguous().numpy().astype("<f4", copy=False).tobytes()
+            write_all(files["logits"], data, start)
+            start += len(data)
+    return {}, b""
+
+
+def _net(payload: Mapping[str, Any]) -> tuple[nn.Module, str, torch.device]:
+    source, device = payload["source"], torch.device(payload["device"])
     seed_everything(payload["seed"], threads=payload["threads"])
-    prm = {"batch": in_shape[0], **payload["hparams"]}
     net = build_net(
         load_module(source),
         source,
-        in_shape=in_shape,
+        in_shape=tuple(payload["in_shape"]),
         num_classes=payload["num_classes"],
-        prm=prm,
+        prm=_prm(payload),
         device=device,
     )
-    mean, std = payload["mean"], payload["std"]
-    batches = Batches(
-        _load(payload["train_images"], device),
-        _load(payload["train_labels"], device).long(),
-        batch=in_shape[0],
-        mean=mean,
-        std=std,
-        seed=payload["seed"],
-    )
-    with blamed("error", "Net.train_setup", source):
-        net.train_setup(dict(prm))  # type: ignore[operator]
-    for epoch in range(1, payload["epochs"] + 1):
-        net.train()
-        with blamed("error", f"Net.learn in epoch {epoch}", source):
-            net.learn(batches)  # type: ignore[operator]
-        _check_finite(net, epoch)
-    images = _load(payload["search_images"], device)
-    logits = _predict(
-        net, source, images, payload["num_classes"], in_shape[0], Normalise(mean, std, device)
-    )
-    return {"num_params": num_trainable(net)}, logits.numpy().astype("<f4").tobytes()
+    return net.to(memory_format=_memory_format(payload)), source, device
 
 
-def _load(path: str, device: torch.device) -> torch.Tensor:
-    array = np.load(path, mmap_mode="c", allow_pickle=False)
-    return torch.from_numpy(array).clone().to(device)
+def _prm(payload: Mapping[str, Any]) -> dict[str, Any]:
+    return {"batch": payload["in_shape"][0], **payload["hparams"]}
+
+
+def _memory_format(payload: Mapping[str, Any]) -> torch.memory_format:
+    return torch.channels_last if payload["channels_last"] else torch.contiguous_format
+
+
+def _precision(payload: Mapping[str, Any]) -> AbstractContextManager[object]:
+    if payload["precision"] == "float32":
+        return nullcontext()
+    kind = torch.device(payload["device"]).type
+    return torch.autocast(kind, dtype=torch.bfloat16)
+
+
+def _is_late(payload: Mapping[str, Any], started: float, epoch: int) -> bool:
+    """Say whether no further epoch may begin; the first always may."""
+    budget = payload["budget_seconds"]
+    return budget is not None and epoch > 0 and time.monotonic() - started >= budget
+
+
+def _array(files: Files, payload: Mapping[str, Any], name: str) -> torch.Tensor:
+    """Map an array that all candidates share; what this one writes to it, only it sees."""
+    layout = payload["arrays"][name]
+    pages = mmap.mmap(files[name], 0, flags=mmap.MAP_PRIVATE)
+    dtype = _NUMPY[layout["dtype"]]
+    array = np.frombuffer(pages, dtype=dtype, offset=layout["offset"]).reshape(layout["shape"])
+    return torch.from_numpy(array)
 
 
 def _check_finite(net: nn.Module, epoch: int) -> None:
@@ -134,25 +140,46 @@ def _check_finite(net: nn.Module, epoch: int) -> None:
             raise Fault("not-finite", f"the parameter {name} is not finite after epoch {epoch}")
 
 
-def _predict(
-    net: nn.Module,
-    source: str,
-    images: torch.Tensor,
-    num_classes: int,
-    batch: int,
-    normalise: Normalise,
-) -> torch.Tensor:
+def _save(net: nn.Module, source: str, fd: int) -> None:
+    """Write the network's state as safetensors, each tensor once however many names it has."""
+    with blamed("error", "Net.state_dict after training", source):
+        trainable = {id(p) for p in net.parameters() if p.requires_grad}
+        seen: set[int] = set()
+        tensors: dict[str, torch.Tensor] = {}
+        for name, tensor in net.state_dict(keep_vars=True).items():
+            if isinstance(tensor, torch.Tensor) and id(tensor) not in seen:
+                seen.add(id(tensor))
+                kind = TRAINABLE if id(tensor) in trainable else FIXED
+                # A copy of its own: the format refuses tensors that share memory.
+                tensors[kind + name] = (
+                    tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+                )
+        data = safetensors.torch.save(tensors)
+    try:
+        write_all(fd, data)
+    except OSError as error:
+        raise Fault("too-large", f"the weights have {len(data)} bytes: {error}") from error
+
+
+def _load(net: nn.Module, source: str, fd: int) -> None:
+    with blamed("error", "loading the trained weights into a new Net", source):
+        saved = safetensors.torch.load(read_all(fd))
+        state = {name.partition(".")[2]: tensor for name, tensor in saved.items()}
+        own = net.state_dict(keep_vars=True)
+        first_names = {id(tensor): name for name, tensor in reversed(own.items())}
+        for name, tensor in own.items():
+            if name not in state and first_names[id(tensor)] in state:
+                state[name] = state[first_names[id(tensor)]]
+        net.load_state_dict(state)
+
+
+def _logits(net: nn.Module, source: str, inputs: torch.Tensor, num_classes: int) -> torch.Tensor:
     """Return the logits ``(samples, classes)`` of the network in evaluation mode."""
-    net.eval()
-    parts = []
-    # As large as in training: networks may have the batch size of in_shape built in.
-    for start, end in ranges(len(images), batch):
-        with torch.inference_mode(), blamed("error", "Net.forward in evaluation mode", source):
-            logits = net(normalise(images[start:end]))
-        expected = (end - start, num_classes)
-        if not isinstance(logits, torch.Tensor) or logits.shape != expected:
-            is_tensor = isinstance(logits, torch.Tensor)
-            found = tuple(logits.shape) if is_tensor else type(logits).__name__
-            raise Fault("output-shape", f"expected logits of shape {expected}, found {found}")
-        parts.append(logits.float().cpu())
-    return torch.cat(parts)
+    with torch.inference_mode(), blamed("error", "Net.forward in evaluation mode", source):
+        logits = net(inputs)
+    expected = (len(inputs), num_classes)
+    if not isinstance(logits, torch.Tensor) or logits.shape != expected:
+        is_tensor = isinstance(logits, torch.Tensor)
+        found = tuple(logits.shape) if is_tensor else type(logits).__name__
+        raise Fault("output-shape", f"expected logits of shape {expected}, found {found}")
+    return logits

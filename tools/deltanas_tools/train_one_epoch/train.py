@@ -1,18 +1,41 @@
-"""The operation, on the parent's side: ask for logits, judge them, compute the accuracy."""
+"""The operation, on the parent's side: two children, and a score that only the parent computes."""
 
+from contextlib import ExitStack
+from importlib.metadata import version
 from typing import Annotated
 
-import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from deltanas_repo_store.errors import TrainError
-from deltanas_repo_store.records import Architecture, Evaluation, Record
+from deltanas_repo_store.records import Architecture, Evaluation, Flag, Precision, Record
 from deltanas_tools.datasets import Dataset
-from deltanas_tools.sandbox import Completed, Failed, Limits, Sandbox
+from deltanas_tools.sandbox import Completed, Limits, Sandbox
+from deltanas_tools.sandbox.memory_files import memory_file
+from deltanas_tools.train_one_epoch.children import Job, Report, ScoredSplit
 from deltanas_tools.train_one_epoch.score import score
 
 DEFAULT_BATCH = 64
 """Batch size of a network whose hyper-parameters name none."""
+_SLOW_CONSTRUCTION_SECONDS = 1.0
+
+
+class Numerics(Record):
+    """How a network is computed; an accuracy is comparable with those of the same numerics."""
+
+    device: str = "cpu"
+    threads: Annotated[int, Field(ge=1)] = 1
+    precision: Precision = "float32"
+    channels_last: bool = False
+    """Faster convolutions, for networks that do not flatten with ``view``."""
+
+
+class CurvePoint(Record):
+    """A network after one of its epochs."""
+
+    epoch: int
+    accuracy: float
+    loss: float
+    cpu_seconds: float
+    """Of the training child, from its fork to the end of the epoch."""
 
 
 class Trained(Record):
@@ -20,12 +43,7 @@ class Trained(Record):
 
     evaluation: Evaluation
     output: str
-
-
-class _Report(Record):
-    """What the child says besides the logits; taken on trust, and worth no more."""
-
-    num_params: Annotated[int, Field(ge=0)]
+    curve: tuple[CurvePoint, ...] = ()
 
 
 def train_one_epoch(
@@ -36,57 +54,73 @@ def train_one_epoch(
     seed: int,
     limits: Limits,
     epochs: int = 1,
-    threads: int = 1,
-    device: str = "cpu",
+    budget_seconds: float | None = None,
+    split: ScoredSplit = "search",
+    curve: bool = False,
+    numerics: Numerics = Numerics(),  # noqa: B008 (frozen)
 ) -> Trained:
-    """Train the network and score it on the search split.
+    """Train the network and score it on ``split``; with ``curve``, after each epoch.
 
-    On a CPU the same seed gives the same accuracy. The limit on memory is one on address space,
-    which CUDA cannot live with: on other devices than ``cpu`` it is not applied.
+    No epoch begins after ``budget_seconds`` of training. On a CPU the same seed gives the same
+    accuracy. The limit on memory is one on address space, which CUDA cannot live with: on other
+    devices than ``cpu`` it is not applied. The limit on wall time is one on both children.
 
     Raises:
-        TrainError: code ``construct``, ``output-shape`` or ``not-finite``, or one of the
-            sandbox's (``timeout``, ``out-of-memory``, ``crash``, ``error``, ``flood``,
+        TrainError: code ``construct``, ``output-shape``, ``not-finite`` or ``too-large``, or one
+            of the sandbox's (``timeout``, ``out-of-memory``, ``crash``, ``error``, ``flood``,
             ``bad-result``).
         SandboxError: the sandbox cannot be started; the candidate is not to blame.
     """
-    payload = {
+    if numerics.device != "cpu":
+        limits = limits.model_copy(update={"memory_bytes": None})
+    payload: dict[str, object] = {
         "source": architecture.source,
         "hparams": dict(architecture.hparams),
         "in_shape": list(dataset.in_shape(batch_size(architecture))),
         "num_classes": dataset.num_classes,
         "mean": list(dataset.mean),
         "std": list(dataset.std),
-        "train_images": str(dataset.path("train_images")),
-        "train_labels": str(dataset.path("train_labels")),
-        "search_images": str(dataset.path("search_images")),
         "seed": seed,
-        "epochs": epochs,
-        "threads": threads,
-        "device": device,
+        **numerics.model_dump(),
     }
-    if device != "cpu":
-        limits = limits.model_copy(update={"memory_bytes": None})
-    outcome = sandbox.run("train", payload, limits=limits)
-    if isinstance(outcome, Failed):
-        raise TrainError(outcome.message, code=outcome.code, output=outcome.output)
-    num_params, logits = _read(outcome, dataset)
-    accuracy, loss = score(logits, dataset.labels("search"))
+    job = Job(dataset, sandbox, limits, payload)
+    with ExitStack() as files:
+        names = [f"epoch-{epoch}" for epoch in range(1, epochs + 1)] if curve else []
+        weights = {name: files.enter_context(memory_file(name)) for name in [*names, "weights"]}
+        trained, report, contents = job.train(weights, epochs=epochs, budget_seconds=budget_seconds)
+        scored_names = [*names[: report.epochs], "weights"]
+        scored, logits = job.predict(
+            {name: weights[name] for name in scored_names},
+            split,
+            seconds_left=limits.wall_seconds - trained.seconds,
+        )
+    labels = dataset.labels(split)
+    scores = [score(each, labels) for each in logits]
     evaluation = Evaluation(
         dataset=dataset.name,
-        split="search",
-        epochs=epochs,
+        split=split,
+        epochs=report.epochs,
         seed=seed,
-        accuracy=accuracy,
-        loss=loss,
-        num_params=num_params,
-        seconds=outcome.seconds,
-        cpu_seconds=outcome.cpu_seconds,
-        peak_memory_bytes=outcome.peak_memory_bytes,
+        accuracy=scores[-1][0],
+        loss=scores[-1][1],
+        **contents.model_dump(),
+        seconds=trained.seconds + scored.seconds,
+        cpu_seconds=trained.cpu_seconds + scored.cpu_seconds,
+        construct_cpu_seconds=trained.marks[0].cpu_seconds,
+        score_cpu_seconds=scored.cpu_seconds,
+        peak_memory_bytes=max(trained.peak_memory_bytes, scored.peak_memory_bytes),
         isolation=sandbox.isolation,
-        device=device,
+        **numerics.model_dump(),
+        torch_version=version("torch"),
+        flags=_flags(trained, report),
     )
-    return Trained(evaluation=evaluation, output=outcome.output)
+    points = [
+        CurvePoint(epoch=epoch, accuracy=accuracy, loss=loss, cpu_seconds=mark.cpu_seconds)
+        for epoch, ((accuracy, loss), mark) in enumerate(
+            zip(scores[:-1], trained.marks[1:], strict=False), start=1
+        )
+    ]
+    return Trained(evaluation=evaluation, output=trained.output, curve=tuple(points))
 
 
 def batch_size(architecture: Architecture) -> int:
@@ -95,27 +129,13 @@ def batch_size(architecture: Architecture) -> int:
     return batch if isinstance(batch, int) and batch > 0 else DEFAULT_BATCH
 
 
-def _read(
-    outcome: Completed, dataset: Dataset
-) -> tuple[int, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
-    """Take the child's reply apart: number of parameters, and logits of the search split.
-
-    Raises:
-        TrainError: the reply has another form, or holds numbers that are not finite.
-    """
-    try:
-        report = _Report.model_validate(outcome.payload, strict=True)
-    except ValidationError as error:
-        message = f"the child's report has {error.error_count()} invalid fields"
-        raise TrainError(message, code="bad-result", output=outcome.output) from error
-    shape = (dataset.num_search, dataset.num_classes)
-    if len(outcome.blob) != 4 * shape[0] * shape[1]:
-        message = (
-            f"expected logits of shape {shape} in 4-byte floats, found {len(outcome.blob)} bytes"
-        )
-        raise TrainError(message, code="bad-result", output=outcome.output)
-    logits = np.frombuffer(outcome.blob, dtype="<f4").reshape(shape)
-    if not np.isfinite(logits).all():
-        message = "the trained network's logits are not all finite"
-        raise TrainError(message, code="not-finite", output=outcome.output)
-    return report.num_params, logits
+def _flags(trained: Completed, report: Report) -> tuple[Flag, ...]:
+    flags: list[Flag] = []
+    construction = trained.marks[0].cpu_seconds
+    if construction > max(_SLOW_CONSTRUCTION_SECONDS, trained.cpu_seconds / 2):
+        flags.append("slow-construction")
+    if report.passes > report.epochs:
+        flags.append("extra-passes")
+    if report.passes < report.epochs:
+        flags.append("partial-pass")
+    return tuple(flags)

@@ -1,0 +1,78 @@
+"""The walls that a process puts round itself: prepared once in the server, raised in each fork."""
+
+import ctypes
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from deltanas_repo_store.records import Record
+from deltanas_tools.sandbox import landlock, readable
+from deltanas_tools.sandbox.seccomp import install_filter
+
+HOLDS = "holds"
+"""What `probe` prints where every wall stood."""
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
+# Resolved before the fork: the candidate's process should not have to search for libraries.
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Orders(Record):
+    """Which walls to raise; the seccomp program travels beside it."""
+
+    confined: bool
+    """False for back end ``none``: nothing but limits, as the user asked."""
+    uid: Annotated[int, Field(gt=0)] | None = None
+    """User and group to become, for good; None where we are nobody to begin with."""
+    cuda: bool = False
+
+
+@dataclass
+class Walls:
+    """What is left to do in a fork, after all that needs files or privileges."""
+
+    orders: Orders
+    program: bytes
+    ruleset_fd: int = -1
+    pinned: list[int] = field(default_factory=list)
+
+    def raise_them(self) -> None:
+        """Confine this process: Landlock first, since seccomp denies it.
+
+        Raises:
+            OSError: the kernel refuses; nothing of a candidate may run then.
+        """
+        if self.orders.confined:
+            landlock.restrict_self(self.ruleset_fd)
+            os.close(self.ruleset_fd)
+            install_filter(self.program)
+
+
+def prepare(orders: Orders, program: bytes) -> Walls:
+    """Become ``orders.uid`` and make ready what forks need.
+
+    To be called after all imports: what can be read later is decided here.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    walls = Walls(orders, program)
+    if not orders.confined:
+        return walls
+    # As root still: an interpreter may lie in a home that others cannot enter.
+    walls.ruleset_fd = landlock.create_ruleset(readable.rules(cuda=orders.cuda))
+    if orders.cuda:
+        folders = ("/proc/self", "/proc/self/task")
+        walls.pinned = [os.open(Path(each), os.O_PATH | os.O_CLOEXEC) for each in folders]
+    if orders.uid is not None:
+        os.setgroups([])
+        os.setresgid(orders.uid, orders.uid, orders.uid)
+        os.setresuid(orders.uid, orders.uid, orders.uid)
+    # Candidates run as the same user as the server; it must not be theirs to look into.
+    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        error = ctypes.get_errno()
+        raise OSError(error, f"NO_NEW_PRIVS: {os.strerror(error)}")
+    return walls
