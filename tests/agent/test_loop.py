@@ -109,7 +109,7 @@ def test_a_good_candidate_is_kept_with_its_accuracy(store: Store, evaluator: Eva
     assert entry.accuracy > 0.3
     outcome = store.outcome(entry.key)
     assert isinstance(outcome, Kept)
-    assert outcome.evaluation.isolation == "process"
+    assert outcome.evaluation.isolation == evaluator.sandbox.isolation
     assert (finished.reason, finished.ledger.kept, finished.ledger.kept_first) == ("", 1, 1)
 
 

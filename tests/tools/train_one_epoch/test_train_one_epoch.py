@@ -199,7 +199,9 @@ def test_numerics_are_applied_and_recorded(
             id="trains for three epochs",
         ),
         pytest.param(
-            network(learn="next(iter(train_data))\nreturn"), "partial-pass", id="one batch"
+            network().replace("in train_data:", "in [next(iter(train_data))]:"),
+            "partial-pass",
+            id="one batch",
         ),
         pytest.param(
             network(init="import time\nwhile time.process_time() < 1.5: pass"),

@@ -30,6 +30,7 @@ Files = Mapping[str, int]
 EntryFunction = Callable[[Mapping[str, object], Files], Reply]
 
 RESULT_FD = 3
+MAX_DESCRIPTORS = 1024
 MAX_PROCESSES = 256
 """Threads, since processes are refused, of a user that only our candidates have."""
 CPU_GRACE_SECONDS = 5
@@ -119,6 +120,7 @@ def _limit(limits: Limits, walls: Walls) -> None:
     _set_limit(resource.RLIMIT_CORE, 0)
     # What the parent sent to be filled is all that a candidate can write to.
     _set_limit(resource.RLIMIT_FSIZE, limits.file_bytes)
+    _set_limit(resource.RLIMIT_NOFILE, MAX_DESCRIPTORS)
     if walls.orders.uid is not None:
         _set_limit(resource.RLIMIT_NPROC, MAX_PROCESSES)
     # A backstop in case nobody is left to watch the clock; several threads burn it faster.

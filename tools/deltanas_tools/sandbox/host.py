@@ -45,6 +45,7 @@ START_SECONDS = 180.0
 ANSWER_GRACE_SECONDS = 60.0
 """How much longer than the child's own limit the server may take before it counts as lost."""
 STOP_SECONDS = 5.0
+_CODE = re.compile("[a-z-]{1,40}")
 PASSED_ON = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
 """The only variables that go through: which GPUs to use, and where the driver's library lies."""
 
@@ -102,6 +103,7 @@ class Sandbox:
         self._back_end: Choice = back_end
         self._cuda = cuda
         self._server: _Server | None = None
+        self._closing = False
         self._lock = Lock()
 
     @cached_property
@@ -131,9 +133,18 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
-        """End the server, if there is one. Leaves no process and no folder behind."""
+        """End the server, if there is one. Leaves no process and no folder behind.
+
+        A candidate that another thread waits for is ended; that thread gets a `SandboxError`.
+        """
+        self._closing = True
+        server = self._server
+        if server is not None:
+            with suppress(OSError):  # closed by the other thread at this moment
+                server.control.shutdown(socket.SHUT_RDWR)
         with self._lock:
             self._drop()
+            self._closing = False
 
     def run(
         self,
@@ -150,7 +161,8 @@ class Sandbox:
         once; a candidate that is there when it is lost again is to blame for it.
 
         Raises:
-            SandboxError: the server cannot be started, or nothing isolates it here.
+            SandboxError: the server cannot be started, nothing isolates it here, or the sandbox
+                was closed.
         """
         files = files or {}
         request = {
@@ -164,8 +176,10 @@ class Sandbox:
             for _ in range(2):
                 try:
                     return self._ask(frame, list(files.values()), limits)
-                except _ServerLost:
+                except _ServerLost as error:
                     self._drop()
+                    if self._closing:
+                        raise SandboxError("the sandbox was closed meanwhile") from error
                 except BaseException:
                     self._drop()
                     raise
@@ -285,7 +299,8 @@ def _judge(watched: Watched, output: bytes, reply: bytes, limits: Limits) -> Com
         case {"result": dict(payload), **rest} if not rest:
             return Completed(payload, blob, *usage, printed, watched.marks)
         case {"failed": {"code": str(code), "message": str(message)}, **rest} if not rest:
-            return failed(code, message)
+            if _CODE.fullmatch(code):
+                return failed(code, message)
     return failed("bad-result", "the result has another form than the sandbox's own code gives it")
 
 

@@ -1,0 +1,23 @@
+"""One scene per isolated back end and session; where this machine has it not, a skip says why."""
+
+from collections.abc import Generator
+
+import pytest
+
+from deltanas_tools.datasets import Dataset
+from deltanas_tools.sandbox.isolation import BACKENDS, BackEnd, available, why_not
+from tests.hostile.scene import Scene, set_scene
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def back_end(request: pytest.FixtureRequest) -> BackEnd:
+    name: BackEnd = request.param
+    if name not in available():
+        pytest.skip(why_not(name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def scene(back_end: BackEnd, digits: Dataset) -> Generator[Scene]:
+    with set_scene(back_end, digits) as scene:
+        yield scene
