@@ -22,6 +22,15 @@ ArrayName = Literal[
 SPLITS: tuple[Split, ...] = ("train", "search", "test")
 
 
+def crc32(path: Path) -> int:
+    """Return the CRC-32 of a file, which may be larger than memory."""
+    value = 0
+    with path.open("rb") as file:
+        while data := file.read(2**20):
+            value = zlib.crc32(data, value)
+    return value
+
+
 class Corrupt(Exception):
     """A folder is not what its manifest says, or has none."""
 
@@ -95,10 +104,10 @@ class Dataset(Record):
                 path = self.folder / f"{split}_{kind}.npy"
                 try:
                     array = np.load(path, mmap_mode="r", allow_pickle=False)
-                    data = path.read_bytes()
+                    found = crc32(path)
                 except (OSError, ValueError, EOFError) as error:
                     raise Corrupt(f"{path}: {error}") from error
                 if array.dtype != dtype or array.shape != shape:
                     raise Corrupt(f"{path}: found {array.dtype} {array.shape}")
-                if self.checksums.get(path.stem) != zlib.crc32(data):  # type: ignore[call-overload]
+                if self.checksums.get(path.stem) != found:  # type: ignore[call-overload]
                     raise Corrupt(f"{path}: its bytes have changed")

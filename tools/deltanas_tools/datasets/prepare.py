@@ -1,16 +1,38 @@
 """Makes a data set's folder once, whoever else is making it at the same moment."""
 
-import tempfile
+import tarfile
+import zipfile
 import zlib
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deltanas_repo_store.errors import ConfigError
-from deltanas_tools.datasets.dataset import VERSION, ArrayName, Corrupt, Dataset
-from deltanas_tools.datasets.readers import RECIPES, SPLIT_SEED, Raw, Recipe, stratified
+from deltanas_tools.datasets.archives import Progress, Unobtainable, borrow, fetch, silent, unpack
+from deltanas_tools.datasets.dataset import VERSION, Corrupt, Dataset, Split
+from deltanas_tools.datasets.readers import Part, Raw, Unreadable
+from deltanas_tools.datasets.recipes import RECIPES, Found, Recipe
+from deltanas_tools.datasets.scratch import scratch_folder
+from deltanas_tools.datasets.splits import SPLIT_SEED, stratified
+from deltanas_tools.datasets.write_arrays import WrongShape, checksums, moments, write_part
+
+# What torchvision's, gzip's and the archives' readers raise for missing or damaged files.
+_READING = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    EOFError,
+    AssertionError,
+    ImportError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    Unobtainable,
+)
 
 
 class Availability(StrEnum):
@@ -40,12 +62,17 @@ def availability(name: str, cache: Path, source: Path | None = None) -> Availabi
 
 
 def prepare(
-    name: str, *, cache: Path, source: Path | None = None, download: bool = False
+    name: str,
+    *,
+    cache: Path,
+    source: Path | None = None,
+    download: bool = False,
+    progress: Progress = silent,
 ) -> Dataset:
     """Return the data set in ``cache``, making it if it is not there or is damaged.
 
     ``source`` is a folder in torchvision's layout that the user already has; nothing is fetched
-    from the network without ``download``.
+    from the network without ``download``, nor with it where the files are found.
 
     Raises:
         ConfigError: there is no such data set, or it is not here and may not or cannot be got.
@@ -55,15 +82,23 @@ def prepare(
     dataset = _whole(folder)
     if dataset is not None:
         return dataset
+    found = recipe.find(source)
+    if found is None and not download:
+        places = ", ".join(str(each) for each in (cache, *recipe.looked_in(source)))
+        raise ConfigError(
+            f"the data set {name} is not here (looked in {places}); "
+            f"`{recipe.remedy}` gets it{_by_hand(recipe, 'or ')}"
+        )
     try:
         cache.mkdir(parents=True, exist_ok=True)
         # Beside its final place: a folder can only be renamed within a file system.
-        with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=cache) as scratch:
-            raw, origin = _read(name, recipe, cache, source, Path(scratch), download=download)
+        with scratch_folder(cache, name) as scratch:
+            raw = _read(name, recipe, found, scratch, progress)
+            origin = "downloaded" if found is None else str(found.folder)
             _check(name, recipe, raw, origin)
-            made = Path(scratch) / "made"
+            made = scratch / "made"
             made.mkdir()
-            _write(name, recipe, raw, origin, made)
+            _write(name, recipe, raw, origin, made, progress)
             return _put(made, folder)
     except OSError as error:
         raise ConfigError(f"the data set {name} cannot be prepared in {cache}: {error}") from error
@@ -89,65 +124,72 @@ def _whole(folder: Path) -> Dataset | None:
     return dataset
 
 
-def _read(
-    name: str,
-    recipe: Recipe,
-    cache: Path,
-    source: Path | None,
-    scratch: Path,
-    *,
-    download: bool,
-) -> tuple[Raw, str]:
-    """Return the published arrays, and where they came from."""
-    found = recipe.find(source)
-    if found is None and not download:
-        places = ", ".join(str(each) for each in (cache, *recipe.looked_in(source)))
-        raise ConfigError(
-            f"the data set {name} is not here (looked in {places}); `{recipe.remedy}` gets it"
-        )
-    raw_folder = scratch / "raw"
-    raw_folder.mkdir()
-    folder = scratch / "downloaded" if found is None else found
+def _read(name: str, recipe: Recipe, found: Found | None, scratch: Path, progress: Progress) -> Raw:
+    """Return the published images and labels, downloaded if they were not found."""
+    folder = scratch / "root"
+    room = scratch / "room"
+    room.mkdir()
     try:
-        raw = recipe.read(folder, raw_folder, download=found is None)
-    # What torchvision's and gzip's readers raise for missing, damaged or unreachable files.
-    except (OSError, RuntimeError, ValueError, EOFError, AssertionError, ImportError) as error:
-        doing = "downloaded" if found is None else f"read from {found}"
-        raise ConfigError(f"the data set {name} cannot be {doing}: {error}") from error
-    return raw, "downloaded by torchvision" if found is None else str(found)
+        if found is not None and not found.is_packed:
+            return recipe.read(found.folder, room)
+        for archive in recipe.archives():
+            if found is None:
+                fetch(archive, folder, progress)
+            else:
+                borrow(archive, found.folder, folder)
+            unpack(folder / archive.path, progress)
+        return recipe.read(folder, room)
+    except _READING as error:
+        if found is None:
+            doing, remedy = "downloaded", _by_hand(recipe, "")
+        else:
+            doing, remedy = f"read from {found.folder}", _mend(recipe)
+        raise ConfigError(f"the data set {name} cannot be {doing}: {error}{remedy}") from error
+
+
+def _by_hand(recipe: Recipe, conjunction: str) -> str:
+    """Say which files to place where; nothing where there are none to place."""
+    if not recipe.packed:
+        return ""
+    files = ", ".join(recipe.packed)
+    return f"; {conjunction}put {files} into a folder and set DELTANAS_DATA to that folder"
+
+
+def _mend(recipe: Recipe) -> str:
+    return f"; replace the damaged files, or move them away and `{recipe.remedy}` gets others"
 
 
 def _check(name: str, recipe: Recipe, raw: Raw, origin: str) -> None:
-    for what, images, labels, expected in (
-        ("training", raw.train_images, raw.train_labels, recipe.num_train),
-        ("test", raw.test_images, raw.test_labels, recipe.num_test),
-    ):
-        shape = (expected, *recipe.image_shape)
-        if images.shape != shape or labels.shape != shape[:1]:
+    """Check the labels; the images are checked while they are written."""
+    parts = [("test", raw.test, recipe.num_test)]
+    if raw.search is None:
+        parts.append(("training", raw.train, recipe.num_train))
+    else:
+        parts.append(("training", raw.train, recipe.num_train - recipe.num_search))
+        parts.append(("validation", raw.search, recipe.num_search))
+    for what, part, expected in parts:
+        if part.labels.shape != (expected,):
             raise ConfigError(
-                f"the data set {name} ({origin}) has {what} images of shape {images.shape} and "
-                f"{len(labels)} labels, expected {shape}"
+                f"the data set {name} ({origin}) has {len(part.labels)} {what} images, "
+                f"expected {expected}{_mend(recipe)}"
             )
-        if labels.min() < 0 or labels.max() >= recipe.num_classes:
-            raise ConfigError(f"the data set {name} ({origin}) has labels outside its classes")
+        if part.labels.min() < 0 or part.labels.max() >= recipe.num_classes:
+            raise ConfigError(
+                f"the data set {name} ({origin}) has labels outside its classes{_mend(recipe)}"
+            )
 
 
-def _write(name: str, recipe: Recipe, raw: Raw, origin: str, folder: Path) -> None:
-    is_search = stratified(raw.train_labels, recipe.num_search, seed=SPLIT_SEED)
-    arrays: dict[ArrayName, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {
-        "train_images": raw.train_images[~is_search],
-        "train_labels": raw.train_labels[~is_search],
-        "search_images": raw.train_images[is_search],
-        "search_labels": raw.train_labels[is_search],
-        "test_images": raw.test_images,
-        "test_labels": raw.test_labels,
-    }
-    checksums: dict[ArrayName, int] = {}
-    for array_name, array in arrays.items():
-        path = folder / f"{array_name}.npy"
-        np.save(path, array, allow_pickle=False)
-        checksums[array_name] = zlib.crc32(path.read_bytes())
-    mean, std = _moments(raw.train_images[~is_search])
+def _write(
+    name: str, recipe: Recipe, raw: Raw, origin: str, folder: Path, progress: Progress
+) -> None:
+    try:
+        for part, splits in _splits(recipe, raw):
+            write_part(part, splits, shape=recipe.image_shape, folder=folder, progress=progress)
+    except (Unreadable, WrongShape) as error:
+        raise ConfigError(
+            f"the data set {name} cannot be read from {origin}: {error}{_mend(recipe)}"
+        ) from error
+    mean, std = moments(folder / "train_images.npy")
     Dataset(
         name=name,
         num_classes=recipe.num_classes,
@@ -158,23 +200,28 @@ def _write(name: str, recipe: Recipe, raw: Raw, origin: str, folder: Path) -> No
         num_search=recipe.num_search,
         num_test=recipe.num_test,
         source=origin,
-        checksums=checksums,
+        checksums=checksums(folder),
         folder=folder,
     ).write_manifest()
 
 
-def _moments(
-    images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation per channel, exactly, from counts of the 256 values."""
-    values = np.arange(256) / 255
-    means, stds = [], []
-    for channel in range(images.shape[1]):
-        counts = np.bincount(images[:, channel].ravel(), minlength=256)
-        mean = float(counts @ values / counts.sum())
-        means.append(mean)
-        stds.append(float(np.sqrt(counts @ (values - mean) ** 2 / counts.sum())))
-    return tuple(means), tuple(stds)
+def _splits(recipe: Recipe, raw: Raw) -> list[tuple[Part, dict[Split, NDArray[np.bool_]]]]:
+    """Return each part with the samples that each of its splits takes."""
+    if raw.search is None:
+        is_search = stratified(raw.train.labels, recipe.num_search, seed=SPLIT_SEED)
+        return [
+            (raw.train, {"train": ~is_search, "search": is_search}),
+            (raw.test, {"test": _all_of(raw.test)}),
+        ]
+    return [
+        (raw.train, {"train": _all_of(raw.train)}),
+        (raw.search, {"search": _all_of(raw.search)}),
+        (raw.test, {"test": _all_of(raw.test)}),
+    ]
+
+
+def _all_of(part: Part) -> NDArray[np.bool_]:
+    return np.ones(len(part.labels), dtype=np.bool_)
 
 
 def _put(made: Path, folder: Path) -> Dataset:
