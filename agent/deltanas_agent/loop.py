@@ -139,16 +139,13 @@ class Loop:
         return members
 
     def _pool(self, baselines: list[Member], *, before: int) -> list[Member]:
-        """Return the baselines and what earlier cycles of this run kept.
-
-        In an order of its own: the store's depends on clocks, and equals are drawn by position.
-        """
+        """Return the baselines and what earlier cycles of this run kept."""
         kept = [
             Member(entry.id, entry.name, entry.accuracy)
             for entry in self.store.entries(self.run)
             if isinstance(entry, KeptEntry) and entry.key.cycle < before
         ]
-        return [*baselines, *sorted(kept, key=lambda member: member.name)]
+        return [*baselines, *kept]
 
     def _work_on(
         self,

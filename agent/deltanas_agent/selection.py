@@ -30,8 +30,8 @@ def select_parent(pool: Sequence[Member], selection: Selection, *, seed: int) ->
     if not pool:
         raise ValueError("a parent is drawn from a pool with at least one member")
     rng = random.Random(seed)
-    # Ids break ties, so that two members of one accuracy have an order too.
-    ranked = sorted(pool, key=lambda member: (-member.accuracy, member.id))
+    # Names break ties. Ids would not do: they hold the seconds that a measurement took.
+    ranked = sorted(pool, key=lambda member: (-member.accuracy, member.name))
     size = min(selection.size, len(ranked))
     match selection.strategy:
         case "uniform":
