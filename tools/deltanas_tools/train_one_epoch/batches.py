@@ -45,7 +45,9 @@ class Batches:
         for start, end in self._ranges:
             chosen = order[start:end]
             self.num_drawn += 1
-            yield self._normalise(self._images[chosen]), self._labels[chosen]
+            # Of bytes, about ten times cheaper than `images[chosen]`.
+            images = self._images.index_select(0, chosen)
+            yield self._normalise(images), self._labels.index_select(0, chosen)
 
 
 class Normalise:
