@@ -20,6 +20,7 @@ _SYSTEM = (
     "/sys/devices/system/cpu",
 )
 _TMP_BYTES = 16 * 2**20
+_MADE = {Path("/"), Path("/tmp")}
 
 
 def find() -> str | None:
@@ -44,9 +45,12 @@ def command(program: str, *, info_fd: int, cuda: bool) -> list[str]:
         arguments += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     else:
         arguments += ["--unshare-user"]
+    # Imports look for a place for temporary files; candidates cannot write there (Landlock).
+    # Before all else: our own environment may lie below it.
+    arguments += ["--perms", "1777", "--size", str(_TMP_BYTES), "--tmpfs", "/tmp"]
     bound = [path for path in map(Path, _SYSTEM) if path.exists()]
     bound += [path for path in _python() if not any(path.is_relative_to(each) for each in bound)]
-    for folder in sorted({parent for path in bound for parent in path.parents} - {Path("/")}):
+    for folder in sorted({parent for path in bound for parent in path.parents} - _MADE):
         # It would make them itself, readable by root alone.
         if not any(folder.is_relative_to(each) for each in bound):
             arguments += ["--perms", "0755", "--dir", str(folder)]
@@ -57,8 +61,6 @@ def command(program: str, *, info_fd: int, cuda: bool) -> list[str]:
         arguments += ["--ro-bind", "/sys", "/sys"]
         for node in readable.devices():  # after --dev, or they would be hidden
             arguments += ["--dev-bind", str(node), str(node)]
-    # Imports look for a place for temporary files; candidates cannot write there (Landlock).
-    arguments += ["--perms", "1777", "--size", str(_TMP_BYTES), "--tmpfs", "/tmp"]
     return [*arguments, "--chdir", "/tmp"]
 
 
