@@ -27,16 +27,9 @@ from types import FrameType
 
 from deltanas_tools.sandbox import Limits, Sandbox
 from deltanas_tools.sandbox.isolation import BACKENDS, BackEnd, available, why_not
+from tests.hostile.scene import STUBBORN
 from tests.processes_for_tests import descendants
 
-STUBBORN = """\
-import signal, threading, time
-for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-    signal.signal(number, signal.SIG_IGN)
-for _ in range(5):
-    threading.Thread(target=time.sleep, args=(1000,)).start()
-time.sleep(1000)
-"""
 WALL_SECONDS = 0.3
 """Of the candidate that times out; what is measured begins after it."""
 LONG_SECONDS = 1000.0

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from deltanas_mcp.settings import cache_folder, data_source
+from deltanas_mcp.settings import cache_folder, data_source, parse_measurement
 from deltanas_repo_store.errors import DeltaNasError
 from deltanas_repo_store.git_repository import GitRepository
 from deltanas_tools.datasets import availability, names
@@ -95,13 +95,17 @@ def _datasets() -> Iterator[Finding]:
 def _sandbox() -> Iterator[Finding]:
     missing = [f"{name}: {reason}" for name in BACKENDS if (reason := why_not(name))]
     probe = {"source": "", "hparams": {}, "in_shape": [1, 1, 28, 28], "num_classes": 10, "seed": 0}
-    with Sandbox() as sandbox:
+    with Sandbox(parse_measurement().sandbox) as sandbox:
         try:
             sandbox.run("build", probe, limits=Limits(wall_seconds=60))
         except DeltaNasError as error:
             yield Finding("bad", str(error), "mend what the message names")
             return
-        yield Finding("ok", f"sandbox: candidates run behind {sandbox.isolation}")
+        if sandbox.isolation == "none":
+            what = "sandbox: DELTANAS_SANDBOX=none: candidates reach your files and the network"
+            yield Finding("note", what, "unset it")
+        else:
+            yield Finding("ok", f"sandbox: candidates run behind {sandbox.isolation}")
     for each in missing:
         yield Finding("note", f"sandbox: not {each}", "optional: another wall round the others")
     if os.geteuid() != 0:

@@ -15,7 +15,7 @@ from deltanas_repo_store.entries import BaselineEntry
 from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.git_repository import GitRepository, create_repository
 from deltanas_repo_store.store import Store
-from deltanas_tools.datasets import Dataset, prepare
+from deltanas_tools.datasets import Dataset, Progress, prepare, silent
 from deltanas_tools.novelty_check import THRESHOLD, NoveltyIndex
 from deltanas_tools.propose_delta.mutation import MutationProposer
 from deltanas_tools.propose_delta.port import Proposer
@@ -94,13 +94,15 @@ class Workbench:
         return self._novelty.setdefault(threshold, NoveltyIndex(self.store, threshold))
 
 
-def prepare_dataset(name: str, *, download: bool = False) -> Dataset:
+def prepare_dataset(name: str, *, download: bool = False, progress: Progress = silent) -> Dataset:
     """Return a data set, prepared in the user's cache from what the user has.
 
     Raises:
         ConfigError: it is not there, and was not or could not be downloaded.
     """
-    return prepare(name, cache=cache_folder(), source=data_source(), download=download)
+    return prepare(
+        name, cache=cache_folder(), source=data_source(), download=download, progress=progress
+    )
 
 
 @contextmanager

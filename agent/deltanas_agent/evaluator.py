@@ -217,6 +217,9 @@ class Evaluator:
             and evaluation.split == "search"
             and evaluation.epochs == wanted.epochs
             and evaluation.seed == wanted.seed
+            and evaluation.device.partition(":")[0] == wanted.device.partition(":")[0]
+            and evaluation.precision == wanted.precision
+            and evaluation.channels_last == wanted.channels_last
         )
 
 

@@ -196,13 +196,11 @@ def list_datasets(context: typer.Context) -> None:
 def fetch(name: Annotated[str, typer.Argument(help="Name of the data set.")]) -> None:
     """Prepare a data set, downloading it where need be."""
     from deltanas_mcp.cli.dataset_progress import dataset_progress
-    from deltanas_mcp.settings import cache_folder, data_source
-    from deltanas_tools.datasets import prepare
+    from deltanas_mcp.settings import cache_folder
+    from deltanas_mcp.wiring import prepare_dataset
 
     with dataset_progress() as progress:
-        ready = prepare(
-            name, cache=cache_folder(), source=data_source(), download=True, progress=progress
-        )
+        ready = prepare_dataset(name, download=True, progress=progress)
     typer.echo(f"{ready.name} is ready in {cache_folder()}")
 
 

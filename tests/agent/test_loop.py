@@ -354,3 +354,12 @@ def test_a_run_that_uses_them_trains_with_them(store: Store, evaluator: Evaluato
     outcome = store.outcome(entry.key)
     assert isinstance(outcome, Kept)
     assert outcome.architecture.hparams["lr"] == 0.02
+
+
+def test_a_measurement_with_other_numerics_is_not_taken_for_one_of_these(
+    store: Store, evaluator: Evaluator
+) -> None:
+    [baseline] = store.entries()
+    evaluator.measure(baseline.id)
+    halved = evaluator.measurement.model_copy(update={"precision": "bf16"})
+    assert replace(evaluator, measurement=halved).measure(baseline.id).precision == "bf16"

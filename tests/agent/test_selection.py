@@ -60,3 +60,12 @@ def test_a_tournament_of_all_is_won_by_the_best() -> None:
 def test_an_empty_pool_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one"):
         select_parent([], Selection(), seed=0)
+
+
+def test_equal_parents_are_drawn_alike_whatever_their_commits() -> None:
+    selection = Selection(strategy="top-k", size=1)
+    pools = [
+        [Member(ArchitectureId(left * 40), "a", 0.5), Member(ArchitectureId(right * 40), "b", 0.5)]
+        for left, right in (("1", "2"), ("2", "1"))
+    ]
+    assert [select_parent(pool, selection, seed=0).name for pool in pools] == ["a", "a"]

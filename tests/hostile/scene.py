@@ -29,6 +29,16 @@ SITE = Path(sysconfig.get_path("purelib"))
 PLACES = tuple(map(Path, ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/lock")))
 _libc = ctypes.CDLL(None, use_errno=True)
 
+STUBBORN = """\
+import signal, threading, time
+for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+    signal.signal(number, signal.SIG_IGN)
+for _ in range(5):
+    threading.Thread(target=time.sleep, args=(1000,)).start()
+time.sleep(1000)
+"""
+"""A candidate that ignores every signal it can, in six threads."""
+
 
 class Listeners:
     """Where word of a candidate would arrive: TCP, UDP, abstract and path sockets."""

@@ -20,20 +20,10 @@ import pytest
 from deltanas_repo_store.errors import SandboxError
 from deltanas_tools.sandbox import Completed, Failed, Sandbox
 from deltanas_tools.sandbox.isolation import BackEnd
-from tests.hostile.scene import build, find_server
+from tests.hostile.scene import STUBBORN, build, find_server
 from tests.networks_for_tests import network
 from tests.processes_for_tests import descendants
 
-STUBBORN = network(
-    module="""\
-import signal, threading, time
-for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-    signal.signal(number, signal.SIG_IGN)
-for _ in range(5):
-    threading.Thread(target=time.sleep, args=(1000,)).start()
-time.sleep(1000)
-"""
-)
 PATIENCE_SECONDS = 60.0
 
 
@@ -118,7 +108,7 @@ HOST = """\
 from deltanas_tools.sandbox import Sandbox
 from tests.hostile.scene import build
 from tests.networks_for_tests import network
-from tests.hostile.test_ends_at_once import STUBBORN
+from tests.hostile.scene import STUBBORN
 with Sandbox({back_end!r}) as sandbox:
     build(sandbox, network())
     print("warm", flush=True)

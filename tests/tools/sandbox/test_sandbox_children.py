@@ -165,6 +165,22 @@ def test_the_server_has_one_thread_and_has_not_touched_cuda(unconfined: Sandbox)
     assert printed(unconfined, module) == "1 False"
 
 
+@pytest.mark.parametrize(
+    ("cuda", "expected"), [(True, "named"), (False, "PermissionError")], ids=["CUDA", "CPU"]
+)
+def test_threads_can_be_named_in_proc_where_the_driver_needs_it(cuda: bool, expected: str) -> None:
+    module = """\
+import threading
+path = f"/proc/self/task/{threading.get_native_id()}/comm"
+try:
+    with open(path, "w") as file: file.write("named")
+    print(open(path).read().strip())
+except OSError as error: print(type(error).__name__)
+"""
+    with Sandbox(cuda=cuda) as sandbox:
+        assert printed(sandbox, module) == expected
+
+
 def test_torch_may_be_used_in_full(sandbox: Sandbox) -> None:
     module = """\
 import torchvision

@@ -3,7 +3,6 @@
 Order matters: everything that must hold for the candidate is done before its first byte is read.
 """
 
-import ctypes
 import faulthandler
 import fcntl
 import io
@@ -23,6 +22,7 @@ from typing import NoReturn
 from deltanas_tools.sandbox.candidate import Fault, describe, is_out_of_memory
 from deltanas_tools.sandbox.confine import Walls
 from deltanas_tools.sandbox.messages import MARK, MAX_MESSAGE_CHARS, Limits, encode_frame
+from deltanas_tools.sandbox.prctl import PR_SET_PDEATHSIG, prctl
 
 Reply = tuple[dict[str, object], bytes]
 Files = Mapping[str, int]
@@ -34,9 +34,6 @@ MAX_DESCRIPTORS = 1024
 MAX_PROCESSES = 256
 """Threads, since processes are refused, of a user that only our candidates have."""
 CPU_GRACE_SECONDS = 5
-PR_SET_PDEATHSIG = 1
-# Resolved before the fork: the candidate's process should not have to search for libraries.
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def mark() -> None:
@@ -76,7 +73,7 @@ def _strip(
 ) -> dict[str, int]:
     """Cut what ties the child to the server; return the files' new descriptors."""
     os.setsid()
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != server_pid:  # the server died before the line above
         os._exit(1)
     signal.set_wakeup_fd(-1)
@@ -89,7 +86,7 @@ def _strip(
         walls.ruleset_fd = fcntl.fcntl(walls.ruleset_fd, fcntl.F_DUPFD, 10)
     for source, target in ((null, 0), (output_fd, 1), (output_fd, 2), (result_fd, RESULT_FD)):
         os.dup2(source, target)
-    _close_all_but({0, 1, 2, RESULT_FD, walls.ruleset_fd, *walls.pinned, *moved.values()})
+    _close_all_but({0, 1, 2, RESULT_FD, walls.ruleset_fd, *moved.values()})
     # Line-buffered, so that what was printed before a crash is there.
     sys.stdout = _text_stream(1)
     sys.stderr = _text_stream(2)

@@ -1,8 +1,7 @@
 """The walls that a process puts round itself: prepared once in the server, raised in each fork."""
 
-import ctypes
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +9,13 @@ from pydantic import Field
 
 from deltanas_repo_store.records import Record
 from deltanas_tools.sandbox import landlock, readable
+from deltanas_tools.sandbox.prctl import PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS, prctl
 from deltanas_tools.sandbox.seccomp import install_filter
 
 HOLDS = "holds"
 """What `probe` prints where every wall stood."""
-_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
-# Resolved before the fork: the candidate's process should not have to search for libraries.
-_libc = ctypes.CDLL(None, use_errno=True)
+_OWN_PROC = ("/proc/self", "/proc/self/task")
+_NAMING = landlock.READ | landlock.Access.WRITE_FILE | landlock.Access.TRUNCATE
 
 
 class Orders(Record):
@@ -36,7 +35,6 @@ class Walls:
     orders: Orders
     program: bytes
     ruleset_fd: int = -1
-    pinned: list[int] = field(default_factory=list)
 
     def raise_them(self) -> None:
         """Confine this process: Landlock first, since seccomp denies it.
@@ -45,9 +43,20 @@ class Walls:
             OSError: the kernel refuses; nothing of a candidate may run then.
         """
         if self.orders.confined:
+            if self.orders.cuda:
+                self._open_own_proc()
             landlock.restrict_self(self.ruleset_fd)
             os.close(self.ruleset_fd)
             install_filter(self.program)
+
+    def _open_own_proc(self) -> None:
+        """Let this process, and no other, be written about: the driver names its threads there.
+
+        A rule stops to match when the kernel drops the entry, so the descriptors stay open.
+        """
+        for path in map(Path, _OWN_PROC):
+            os.open(path, os.O_PATH)
+            landlock.allow(self.ruleset_fd, path, _NAMING)
 
 
 def prepare(orders: Orders, program: bytes) -> Walls:
@@ -63,16 +72,11 @@ def prepare(orders: Orders, program: bytes) -> Walls:
         return walls
     # As root still: an interpreter may lie in a home that others cannot enter.
     walls.ruleset_fd = landlock.create_ruleset(readable.rules(cuda=orders.cuda))
-    if orders.cuda:
-        folders = ("/proc/self", "/proc/self/task")
-        walls.pinned = [os.open(Path(each), os.O_PATH | os.O_CLOEXEC) for each in folders]
     if orders.uid is not None:
         os.setgroups([])
         os.setresgid(orders.uid, orders.uid, orders.uid)
         os.setresuid(orders.uid, orders.uid, orders.uid)
     # Candidates run as the same user as the server; it must not be theirs to look into.
-    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
-        error = ctypes.get_errno()
-        raise OSError(error, f"NO_NEW_PRIVS: {os.strerror(error)}")
+    prctl(PR_SET_DUMPABLE, 0)
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
     return walls

@@ -22,8 +22,14 @@ from types import TracebackType
 from typing import IO, Self
 
 from deltanas_repo_store.errors import SandboxError
-from deltanas_tools.sandbox.bubblewrap import inner_pid
-from deltanas_tools.sandbox.isolation import Choice, Isolation, choose, environment, launch
+from deltanas_tools.sandbox.isolation import (
+    Choice,
+    Isolation,
+    Launched,
+    choose,
+    environment,
+    launch,
+)
 from deltanas_tools.sandbox.messages import (
     MAX_MESSAGE_CHARS,
     SOURCE_NAME,
@@ -56,35 +62,18 @@ class _ServerLost(Exception):
 
 @dataclass
 class _Server:
-    process: subprocess.Popen[bytes]
+    launched: Launched
     control: socket.socket
     errors: IO[bytes]
     """Holds what the server printed; unnamed, gone when closed."""
     scratch: Path
-    inner: int | None
-    """A pidfd of the first process within bubblewrap: its end is the end of all."""
 
     def stop(self) -> None:
         """End the server and its child. Closing the socket is the request to do so."""
         self.control.close()
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        if self.inner is not None:
-            os.close(self.inner)
+        self.launched.end(STOP_SECONDS)
         self.errors.close()
         remove_tree(self.scratch)
-
-    def kill(self) -> None:
-        """End the server at once, and whatever runs within its walls."""
-        # bubblewrap itself, killed from outside, can leave its first process behind.
-        if self.inner is None:
-            self.process.kill()
-        else:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.inner, signal.SIGKILL)
-        self.process.wait()
 
     def error_tail(self) -> str:
         self.errors.seek(max(0, self.errors.seek(0, os.SEEK_END) - 2000))
@@ -221,7 +210,7 @@ def _start(isolation: Isolation) -> _Server:
         on_failure.enter_context(ours)
         with theirs:
             server = _launch(isolation, ours, theirs, errors, scratch)
-        on_failure.callback(server.kill)
+        on_failure.callback(server.launched.end)
         ours.settimeout(START_SECONDS)
         try:
             ours.sendall(isolation.first_frame())
@@ -241,7 +230,7 @@ def _launch(
 ) -> _Server:
     passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     try:
-        process, info = launch(
+        launched = launch(
             isolation,
             "deltanas_tools.sandbox.server",
             theirs,
@@ -252,19 +241,17 @@ def _launch(
         )
     except OSError as error:
         raise SandboxError(f"the sandbox cannot start {sys.executable}: {error}") from error
-    inner = None
-    with suppress(ProcessLookupError):  # it may have ended already; then so has all within
-        inner = os.pidfd_open(inner_pid(info)) if info else None
-    return _Server(process, ours, errors, scratch, inner)
+    return _Server(launched, ours, errors, scratch)
 
 
 def _why_not_started(server: _Server, error: Exception) -> str:
+    process = server.launched.process
     if isinstance(error, TimeoutError):
         how = f"was not ready after {START_SECONDS:.0f} s"
     else:
         with suppress(subprocess.TimeoutExpired):
-            server.process.wait(STOP_SECONDS)
-        how = f"ended while starting, with exit code {server.process.returncode}"
+            process.wait(STOP_SECONDS)
+        how = f"ended while starting, with exit code {process.returncode}"
     return (
         f"the sandbox's fork server {how}; check that "
         f"`{sys.executable} -P -c 'import torch, torchvision, deltanas_tools'` works. "

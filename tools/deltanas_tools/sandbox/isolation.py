@@ -1,10 +1,12 @@
 """Which walls stand between a candidate and the host: chosen by trying them, not by versions."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -82,12 +84,33 @@ def why_not(name: BackEnd) -> str:
     return _probe(isolation)
 
 
+@dataclass
+class Launched:
+    """One of our modules, running within the outer wall."""
+
+    process: "subprocess.Popen[bytes]"
+    inner: int | None
+    """A pidfd of the first process within bubblewrap: its end is the end of all."""
+
+    def end(self, patience: float = 0.0) -> None:
+        """Give it ``patience`` seconds to end by itself, then end it with all it has started."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
+        # bubblewrap itself, killed from outside, can leave its first process behind.
+        if self.inner is None:
+            self.process.kill()
+        else:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.inner, signal.SIGKILL)
+            os.close(self.inner)
+            self.inner = None
+        self.process.wait()
+
+
 def launch(
     isolation: Isolation, module: str, control: socket.socket, **streams: object
-) -> tuple["subprocess.Popen[bytes]", bytes]:
+) -> Launched:
     """Start one of our modules within the outer wall, with ``control`` as its argument.
-
-    Returns the process, and what bubblewrap says of itself (`bubblewrap.inner_pid`).
 
     Raises:
         OSError: it cannot be started.
@@ -96,7 +119,7 @@ def launch(
     command = [sys.executable, "-sPB", "-m", module, str(control.fileno())]
     passed = [control.fileno()]
     if isolation.bwrap is None:
-        return _popen(command, passed, streams), b""
+        return Launched(_popen(command, passed, streams), None)
     readable_fd, writable_fd = os.pipe()
     with open(readable_fd, "rb") as info:
         try:
@@ -107,7 +130,10 @@ def launch(
         finally:
             os.close(writable_fd)
         # In pieces, and until its end: bubblewrap dies of a reader that stops early.
-        return process, info.read()
+        said = info.read()
+    with suppress(ProcessLookupError):  # ended already, and all within
+        return Launched(process, os.pidfd_open(bubblewrap.inner_pid(said)) if said else None)
+    return Launched(process, None)
 
 
 def environment(
@@ -163,7 +189,7 @@ def _probe(isolation: Isolation) -> str:
     with ours:
         try:
             with theirs:
-                process, _ = launch(
+                launched = launch(
                     isolation,
                     "deltanas_tools.sandbox.probe",
                     theirs,
@@ -171,9 +197,16 @@ def _probe(isolation: Isolation) -> str:
                     stderr=subprocess.STDOUT,
                     env=environment(isolation, Path("/"), {}),
                 )
+        except OSError as error:
+            return f"the probe cannot be started: {error}"
+        try:
             ours.sendall(isolation.first_frame())
-            printed, _ = process.communicate(timeout=PROBE_SECONDS)
-        except (OSError, subprocess.TimeoutExpired) as error:
+            printed, _ = launched.process.communicate(timeout=PROBE_SECONDS)
+        except OSError as error:
             return f"the probe cannot be run: {error}"
+        except subprocess.TimeoutExpired:
+            return f"the probe was not ready after {PROBE_SECONDS:.0f} s"
+        finally:
+            launched.end()
     said = shortened(clean_text(printed.decode(errors="replace")).strip(), 500)
-    return "" if said == HOLDS else said or f"the probe ended with {process.returncode}"
+    return "" if said == HOLDS else said or f"the probe ended with {launched.process.returncode}"

@@ -63,15 +63,16 @@ def create_ruleset(rules: Iterable[tuple[Path, Access]]) -> int:
         OSError: the kernel has no Landlock, or refuses.
     """
     version = abi()
-    rights = (1 << _NUM_FS_RIGHTS.get(version, 16)) - 1
-    attr = _RulesetAttr(rights, _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0)
+    attr = _RulesetAttr(
+        _fs_rights(version), _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0
+    )
     # Older kernels know a shorter structure, and refuse a longer one unless the rest is zero.
     ruleset_fd = _checked(
         _libc.syscall(_CREATE_RULESET, ctypes.byref(attr), ctypes.sizeof(attr), 0)
     )
     for path, access in rules:
         with suppress(FileNotFoundError):
-            _allow(ruleset_fd, path, access & Access(rights))
+            allow(ruleset_fd, path, access)
     return ruleset_fd
 
 
@@ -86,7 +87,13 @@ def restrict_self(ruleset_fd: int) -> None:
     _checked(_libc.syscall(_RESTRICT_SELF, ruleset_fd, 0))
 
 
-def _allow(ruleset_fd: int, path: Path, access: Access) -> None:
+def allow(ruleset_fd: int, path: Path, access: Access) -> None:
+    """Add a rule, as far as this kernel knows the rights.
+
+    Raises:
+        OSError: there is no such path, or the kernel refuses.
+    """
+    access &= Access(_fs_rights(abi()))
     path_fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         if not S_ISDIR(os.fstat(path_fd).st_mode):
@@ -95,6 +102,10 @@ def _allow(ruleset_fd: int, path: Path, access: Access) -> None:
         _checked(_libc.syscall(_ADD_RULE, ruleset_fd, _RULE_PATH_BENEATH, ctypes.byref(attr), 0))
     finally:
         os.close(path_fd)
+
+
+def _fs_rights(version: int) -> int:
+    return (1 << _NUM_FS_RIGHTS.get(version, 16)) - 1
 
 
 def _checked(result: int) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from deltanas_tools.sandbox.confine import HOLDS, Orders, prepare
 from deltanas_tools.sandbox.messages import read_frame
+from deltanas_tools.sandbox.prctl import PR_SET_PDEATHSIG, prctl
 
 _REFUSALS = (errno.EPERM, errno.EACCES, errno.ENOENT)
 
@@ -39,7 +40,7 @@ def _gave_way(orders: Orders) -> list[str]:
         "a socket could be opened": socket.socket,
         "a process could be started": os.fork,
         "a signal could be sent": lambda: os.kill(os.getppid(), 0),
-        "the death signal could be cut": lambda: _prctl(1, 0),
+        "the death signal could be cut": lambda: prctl(PR_SET_PDEATHSIG, 0),
     }
     found = [name for name, attack in attacks.items() if not _is_refused(attack)]
     if orders.uid is not None and os.getuid() != orders.uid:
@@ -53,14 +54,6 @@ def _is_refused(attack: Callable[[], object]) -> bool:
     except OSError as error:
         return error.errno in _REFUSALS
     return False
-
-
-def _prctl(option: int, argument: int) -> None:
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, argument, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "prctl")
 
 
 if __name__ == "__main__":

@@ -38,9 +38,6 @@ def rules(*, cuda: bool) -> Iterator[tuple[Path, Access]]:
             yield path, READ
         for path in devices():
             yield path, READ | Access.WRITE_FILE | Access.IOCTL_DEV
-        # The driver names its threads. A rule on /proc/self would stop to match when the kernel
-        # drops the entry, so both stay open (`server.main` keeps the descriptors).
-        yield Path("/proc/self"), READ | Access.WRITE_FILE
 
 
 def devices() -> list[Path]:

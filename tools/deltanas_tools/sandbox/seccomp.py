@@ -4,12 +4,12 @@ import ctypes
 import os
 import struct
 
+from deltanas_tools.sandbox.prctl import PR_SET_SECCOMP, prctl
+
 OWN_PID = 0x7DE17A05
 """Stands for the child's process number in a compiled filter, which is made before the fork."""
 _INSTRUCTION = struct.Struct("=HBBI")
-_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
-# Resolved before the fork: the candidate's process should not have to search for libraries.
-_libc = ctypes.CDLL(None, use_errno=True)
+_SECCOMP_MODE_FILTER = 2
 
 
 def install_filter(program: bytes) -> None:
@@ -25,9 +25,7 @@ def install_filter(program: bytes) -> None:
         _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
     attr = Program(len(own) // _INSTRUCTION.size, ctypes.addressof(instructions))
-    if _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(attr), 0, 0):
-        error = ctypes.get_errno()
-        raise OSError(error, f"seccomp: {os.strerror(error)}")
+    prctl(PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(attr))
 
 
 def _with_own_pid(program: bytes) -> bytes:

@@ -5,7 +5,6 @@ time. It never runs a parallel operation and never asks CUDA anything: both brea
 The end of the control socket, however it comes, ends the child and the server.
 """
 
-import ctypes
 import gc
 import importlib
 import math
@@ -33,6 +32,7 @@ from deltanas_tools.sandbox.messages import (
     encode_frame,
     read_frame,
 )
+from deltanas_tools.sandbox.prctl import PR_SET_CHILD_SUBREAPER, prctl
 
 ENTRIES = {
     "build": "deltanas_tools.checks.inside:build",
@@ -41,7 +41,6 @@ ENTRIES = {
 }
 WARM_MODULES = ("torch", "torch._dynamo", "torch.utils._python_dispatch", "torchvision")
 """Imported before the first fork. An optimiser's first step would import torch._dynamo: 1 CPU s."""
-PR_SET_CHILD_SUBREAPER = 36
 CHUNK = 2**16
 
 Ended = Literal["done", "exited", "timeout", "flood", "oversized"]
@@ -136,7 +135,7 @@ def _load_entry(path: str) -> EntryFunction:
 
 def _become_subreaper() -> None:
     """Let orphans of a child, its daemons too, become ours: only so can they be found and ended."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _signal_child_ends() -> int:

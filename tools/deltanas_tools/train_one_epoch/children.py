@@ -1,7 +1,6 @@
 """The two children of a measurement: what each is given, and what is taken from it."""
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -50,8 +49,11 @@ class Job:
 
     def train(
         self, weights: Mapping[str, int], *, epochs: int, budget_seconds: float | None
-    ) -> tuple[Completed, Report, Contents]:
-        """Fill the files of ``weights`` by training; afterwards nobody can change them.
+    ) -> tuple[Completed, Report, dict[str, int], Contents]:
+        """Train into the files of ``weights``: those of the epochs, if any, and the last.
+
+        Returns what was measured, what was said, the files that were filled and that nobody can
+        change any more, and what is in the last.
 
         Raises:
             TrainError: the candidate fails, or what it left is not a file of weights.
@@ -69,16 +71,16 @@ class Job:
             report = Report.model_validate(completed.payload, strict=True)
             if report.epochs > epochs or len(completed.marks) <= report.epochs:
                 raise ValueError(f"{report.epochs} epochs are claimed")  # noqa: TRY301
-            for fd in weights.values():
+            # Where fewer epochs were begun than were asked for, the files of the others are empty.
+            *of_epochs, last = weights
+            filled = {name: weights[name] for name in [*of_epochs[: report.epochs], last]}
+            for fd in filled.values():
                 freeze(fd)
-            contents = [read_contents(fd) for fd in weights.values() if os.fstat(fd).st_size > 0]
+                contents = read_contents(fd)
         except (ValidationError, ValueError, OSError) as error:
             message = f"the result of the training cannot be used: {_reason(error)}"
             raise TrainError(message, code="bad-result", output=completed.output) from error
-        if len(contents) != len(weights) - (epochs - report.epochs if len(weights) > 1 else 0):
-            message = "the training left files of weights empty"
-            raise TrainError(message, code="bad-result", output=completed.output)
-        return completed, report, contents[-1]
+        return completed, report, filled, contents
 
     def predict(
         self, weights: Mapping[str, int], split: ScoredSplit, *, seconds_left: float

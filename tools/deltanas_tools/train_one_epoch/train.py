@@ -87,12 +87,11 @@ def train_one_epoch(
     with ExitStack() as files:
         names = [f"epoch-{epoch}" for epoch in range(1, epochs + 1)] if curve else []
         weights = {name: files.enter_context(memory_file(name)) for name in [*names, "weights"]}
-        trained, report, contents = job.train(weights, epochs=epochs, budget_seconds=budget_seconds)
-        scored_names = [*names[: report.epochs], "weights"]
+        trained, report, filled, contents = job.train(
+            weights, epochs=epochs, budget_seconds=budget_seconds
+        )
         scored, logits = job.predict(
-            {name: weights[name] for name in scored_names},
-            split,
-            seconds_left=limits.wall_seconds - trained.seconds,
+            filled, split, seconds_left=limits.wall_seconds - trained.seconds
         )
     labels = dataset.labels(split)
     scores = [score(each, labels) for each in logits]
