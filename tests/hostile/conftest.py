@@ -17,7 +17,18 @@ def back_end(request: pytest.FixtureRequest) -> BackEnd:
     return name
 
 
+@pytest.fixture(
+    scope="session",
+    params=[False, pytest.param(True, marks=pytest.mark.slow)],
+    ids=["cpu-rules", "cuda-rules"],
+)
+def cuda(request: pytest.FixtureRequest) -> bool:
+    """Whether what CUDA needs is open; that can be tried without a GPU too."""
+    opened: bool = request.param
+    return opened
+
+
 @pytest.fixture(scope="session")
-def scene(back_end: BackEnd, digits: Dataset) -> Generator[Scene]:
-    with set_scene(back_end, digits) as scene:
+def scene(back_end: BackEnd, cuda: bool, digits: Dataset) -> Generator[Scene]:
+    with set_scene(back_end, digits, cuda=cuda) as scene:
         yield scene

@@ -95,6 +95,8 @@ class Scene:
 
     sandbox: Sandbox
     back_end: Choice
+    cuda: bool
+    """Whether what CUDA needs is open."""
     folder: Path
     """Open to everybody, were it not for the walls."""
     mark: str
@@ -121,6 +123,7 @@ class Scene:
         return f"""\
 HOST, VICTIM, SERVER, MARK = {os.getpid()}, {self.victim.pid}, {self.server}, {self.mark!r}
 TCP, TCP6, UDP = {self.listeners.tcp.getsockname()[1]}, {tcp6}, {self._udp_port()}
+CUDA = {self.cuda}
 ABSTRACT, SOCKET = {self.listeners.abstract!r}, {str(self.listeners.path)!r}
 FOLDER, SITE, DATASET = {str(self.folder)!r}, {str(SITE)!r}, {str(self.dataset.folder)!r}
 SECRET, WRITABLE = FOLDER + "/id_ed25519", FOLDER + "/writable"
@@ -130,15 +133,20 @@ SECRET, WRITABLE = FOLDER + "/id_ed25519", FOLDER + "/writable"
         port: int = self.listeners.udp.getsockname()[1]
         return port
 
-    def allowed_numbers(self) -> list[int]:
-        """System calls that the filter lets pass, by their numbers here."""
+    def listed_numbers(self) -> list[int]:
+        """System calls that the filter lets pass or answers in its own way, by their numbers."""
         # Where libseccomp is missing these cannot be imported, and no scene is set.
         import pyseccomp
 
-        from deltanas_tools.sandbox.syscalls import ALLOWED
+        from deltanas_tools.sandbox import syscalls
 
+        names = list(syscalls.ALLOWED)
+        if self.cuda:
+            names += syscalls.ALLOWED_WITH_CUDA
+            names += [name for name, _ in syscalls.LISTENING_OF_CUDA]
+            names += [name for name, _ in syscalls.REFUSED_FOR_CUDA]
         native = pyseccomp.Arch.NATIVE
-        return [pyseccomp.resolve_syscall(native, name) for name in ALLOWED]
+        return [pyseccomp.resolve_syscall(native, name) for name in names]
 
     def attacked(self, attack: Attack) -> Outcome:
         """Run the attack, whatever comes of it."""
@@ -284,12 +292,12 @@ def _owner(pid: int) -> int:
 
 
 @contextmanager
-def set_scene(back_end: Choice, dataset: Dataset) -> Generator[Scene]:
+def set_scene(back_end: Choice, dataset: Dataset, *, cuda: bool = False) -> Generator[Scene]:
     """Start a sandbox and surround it with what it has to protect."""
     mark = f"deltanas-hostile-{secrets.token_hex(4)}"
     secret = f"planted-{secrets.token_hex(16)}"
     with ExitStack() as stack:
-        sandbox = stack.enter_context(Sandbox(back_end))
+        sandbox = stack.enter_context(Sandbox(back_end, cuda=cuda))
         before = descendants(os.getpid())
         assert isinstance(build(sandbox, network()), Completed)
         processes = frozenset(descendants(os.getpid()) - before)
@@ -311,6 +319,7 @@ def set_scene(back_end: Choice, dataset: Dataset) -> Generator[Scene]:
         yield Scene(
             sandbox=sandbox,
             back_end=back_end,
+            cuda=cuda,
             folder=folder,
             mark=mark,
             secret=secret,

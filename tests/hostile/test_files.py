@@ -232,7 +232,8 @@ for fd in range(100_000):
         opened.append(fd)
     except OSError:
         pass
-if opened == [0, 1, 2, 3]:
+# With CUDA, names of three places in /proc that are its own.
+if opened == list(range(4 + 3 * CUDA)):
     say("REFUSED", "no others")
 else:
     say("GOT", opened)

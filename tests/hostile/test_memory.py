@@ -198,6 +198,8 @@ for which in ("AS", "CORE", "FSIZE", "NPROC", "CPU"):
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=str)
 def test_memory_is_bounded(scene: Scene, attack: Attack) -> None:
+    if scene.cuda and attack.number.startswith("15"):
+        pytest.skip("with CUDA a cgroup alone bounds what memory files take; docs/sandbox.md")
     scene.contain(attack)
 
 

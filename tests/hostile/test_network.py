@@ -102,6 +102,23 @@ steps(
     ),
     Attack(
         "04+",
+        "the kind of socket that CUDA opens",
+        """\
+def sequential(action):
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    return action(link)
+steps(
+    connect=lambda: sequential(lambda link: link.connect(SOCKET)),
+    abstract=lambda: sequential(lambda link: link.connect(ABSTRACT)),
+    send=lambda: sequential(lambda link: link.sendto(b"data", SOCKET)),
+    message=lambda: sequential(lambda link: link.sendmsg([b"data"], [], 0, SOCKET)),
+    file=lambda: sequential(lambda link: link.bind(f"{FOLDER}/{MARK}")),
+    accept=lambda: sequential(lambda link: link.accept()),
+)
+""",
+    ),
+    Attack(
+        "04+",
         "pair of sockets to smuggle descriptors",
         'step("pair", lambda: socket.socketpair())',
     ),

@@ -140,6 +140,7 @@ print(*os.environ)
     # torch names its cache in whichever process imports it, in ours too where a data set needed it.
     known.add("TORCHINDUCTOR_CACHE_DIR")
     known.add("PWD")  # bubblewrap's, of its own folder
+    known |= {"USER", "LOGNAME", "CUDA_CACHE_DISABLE"}
     passed_on = {"CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "PYTHONHASHSEED"}
     assert set(names.split()) & set(os.environ) <= known | passed_on
 
@@ -174,7 +175,7 @@ import threading
 path = f"/proc/self/task/{threading.get_native_id()}/comm"
 try:
     with open(path, "w") as file: file.write("named")
-    print(open(path).read().strip())
+    print("named")
 except OSError as error: print(type(error).__name__)
 """
     with Sandbox(cuda=cuda) as sandbox:

@@ -14,8 +14,12 @@ from deltanas_tools.sandbox.seccomp import install_filter
 
 HOLDS = "holds"
 """What `probe` prints where every wall stood."""
-_OWN_PROC = ("/proc/self", "/proc/self/task")
-_NAMING = landlock.READ | landlock.Access.WRITE_FILE | landlock.Access.TRUNCATE
+_OWN_OF_CUDA = (
+    ("/proc/self/task", landlock.Access.WRITE_FILE | landlock.Access.TRUNCATE),
+    ("/proc/self/maps", landlock.READ),
+    ("/proc/self/status", landlock.READ),
+)
+"""What the driver insists on: to name its threads, to find free addresses and its memory nodes."""
 
 
 class Orders(Record):
@@ -50,13 +54,13 @@ class Walls:
             install_filter(self.program)
 
     def _open_own_proc(self) -> None:
-        """Let this process, and no other, be written about: the driver names its threads there.
+        """Open what CUDA needs below ``/proc/self``: of this process, and of no other.
 
         A rule stops to match when the kernel drops the entry, so the descriptors stay open.
         """
-        for path in map(Path, _OWN_PROC):
+        for path, access in _OWN_OF_CUDA:
             os.open(path, os.O_PATH)
-            landlock.allow(self.ruleset_fd, path, _NAMING)
+            landlock.allow(self.ruleset_fd, Path(path), access)
 
 
 def prepare(orders: Orders, program: bytes) -> Walls:

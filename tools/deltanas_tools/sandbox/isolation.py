@@ -22,6 +22,7 @@ Choice = Literal["auto", "bwrap+landlock+seccomp", "landlock+seccomp", "none"]
 BACKENDS: tuple[BackEnd, ...] = get_args(BackEnd)
 """The isolated ones, the strongest first."""
 PROBE_SECONDS = 60.0
+_USER = "candidate"
 _FIRST_UID, _NUM_UIDS = 62_000, 1000
 """Users that no account has; each process of ours takes its own, so limits per user hold."""
 _REMEDY = (
@@ -144,10 +145,14 @@ def environment(
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "HOME": str(scratch),  # of the back ends, only `none` lets a candidate see it
+        # Within, nobody has an account to look up: torch up to 2.11 fails to be imported then.
+        "USER": _USER,
+        "LOGNAME": _USER,
         **({} if isolation.bwrap else {"TMPDIR": str(scratch)}),
         "OMP_NUM_THREADS": "1",  # a pool of threads in the server would hang its forks
         "MALLOC_ARENA_MAX": "2",  # each arena of a thread counts as address space
         "PYTHONHASHSEED": "0",  # the order of sets is part of what a seed promises
+        "CUDA_CACHE_DISABLE": "1",  # compiled kernels would be shared by candidates
         "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # asking the driver would break every fork
         **passed_on,
     }

@@ -23,7 +23,10 @@ _SYSTEM = (
     *("/sys/devices/system/cpu", "/proc/cpuinfo", "/proc/meminfo"),
     *("/dev/zero", "/dev/random", "/dev/urandom"),
 )
-_DRIVER = ("/sys", "/proc/driver/nvidia", "/proc/driver/nvidia-uvm", "/proc/devices")
+_DRIVER = (
+    *("/sys", "/proc/driver/nvidia", "/proc/driver/nvidia-uvm", "/proc/devices"),
+    "/proc/sys/vm/mmap_min_addr",
+)
 _DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia[0-9]*", "nvidia-caps/*")
 _SITES = frozenset({"site-packages", "dist-packages"})
 

@@ -6,7 +6,7 @@ by the parent, where libseccomp can be found.
 """
 
 import tempfile
-from errno import ENOSYS, EPERM
+from errno import EEXIST, ENOENT, ENOSYS, EPERM
 
 import pyseccomp
 from pyseccomp import ALLOW, EQ, ERRNO, MASKED_EQ, Arg, SyscallFilter
@@ -35,7 +35,26 @@ ALLOWED = """
  wait4 waitid exit exit_group
 """.split()  # noqa: SIM905 (a line per name would fill a screen)
 ALLOWED_WITH_CUDA = ["memfd_create", "mlock", "munlock", "mbind", "set_mempolicy", "ftruncate"]
-"""The driver's library needs them; what memory they give is bounded by a memory cgroup alone."""
+"""Some versions of the driver need them, as public reports say; 580 makes no memory files. What
+memory they give is bounded by a memory cgroup alone."""
+_SEQPACKET_OF_UNIX = (Arg(0, MASKED_EQ, _UINT32, 1), Arg(1, MASKED_EQ, 0xF, 5))
+_PASSCRED = (Arg(1, MASKED_EQ, _UINT32, 1), Arg(2, MASKED_EQ, _UINT32, 16))
+LISTENING_OF_CUDA = (
+    ("socket", _SEQPACKET_OF_UNIX),
+    ("setsockopt", _PASSCRED),
+    ("bind", ()),
+    ("listen", ()),
+)
+"""The driver opens an abstract socket for those it shares memory with. Nobody can be talked to:
+neither ``connect`` nor ``accept`` is allowed, nor ``send`` in any form."""
+REFUSED_FOR_CUDA = (
+    ("unlink", ENOENT),
+    ("unlinkat", ENOENT),
+    ("mkdir", EEXIST),
+    ("mkdirat", EEXIST),
+)
+"""Not done either, but with another word: of EPERM the driver makes CUDA's error 304. It removes a
+socket of its own that has no file, and makes folders that are there."""
 FCNTL = (0, 1, 2, 3, 4, 1030, 1032, 1034)
 """F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GETPIPE_SZ, F_GET_SEALS."""
 IOCTL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
@@ -71,6 +90,10 @@ def compile_filter(*, cuda: bool) -> bytes:
     for command in PRCTL:
         _add(syscalls, "prctl", Arg(0, MASKED_EQ, _UINT32, command))
     _add_ioctls(syscalls, cuda=cuda)
+    for name, args in LISTENING_OF_CUDA if cuda else ():
+        _add(syscalls, name, *args)
+    for name, error in REFUSED_FOR_CUDA if cuda else ():
+        _add(syscalls, name, action=ERRNO(error))
     with tempfile.TemporaryFile() as program:
         syscalls.export_bpf(program)
         program.seek(0)
