@@ -161,6 +161,7 @@ def run(sandbox: Sandbox, source: str, wall_seconds: float) -> None:
         "hparams": {},
         "in_shape": [1, 1, 8, 8],
         "num_classes": 2,
+        "complex_inputs": False,
         "seed": 0,
     }
     sandbox.run("build", payload, limits=Limits(wall_seconds=wall_seconds))

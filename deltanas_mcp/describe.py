@@ -1,7 +1,7 @@
 """One architecture or candidate in words, for people at a terminal."""
 
 from deltanas_repo_store.entries import BaselineEntry
-from deltanas_repo_store.records import ArchitectureId, Evaluation, Kept, Outcome, Pending
+from deltanas_repo_store.records import PLAIN, ArchitectureId, Evaluation, Kept, Outcome, Pending
 from deltanas_repo_store.store import Store
 
 
@@ -47,13 +47,22 @@ def _describe_baseline(
     return "\n".join([*lines, *source])
 
 
+def _noise(outcome: Kept) -> str:
+    if outcome.noise_floor is None:
+        return ""
+    verdict = "beyond" if outcome.improved else "within"
+    return f", {verdict} the noise floor of {outcome.noise_floor:.4f}"
+
+
 def _describe_evaluation(evaluation: Evaluation) -> str:
+    transform = "" if evaluation.transform == PLAIN else f"{evaluation.transform} · "
+    flags = f" · flags {', '.join(evaluation.flags)}" if evaluation.flags else ""
     return (
-        f"measured  {evaluation.dataset} {evaluation.split} split · "
+        f"measured  {evaluation.dataset} {evaluation.split} split · {transform}"
         f"{evaluation.epochs} epoch(s) · seed {evaluation.seed} · "
         f"accuracy {evaluation.accuracy:.4f} · loss {evaluation.loss:.4f} · "
         f"{evaluation.num_params:,} params · {evaluation.seconds:.1f} s · "
-        f"isolation {evaluation.isolation}"
+        f"isolation {evaluation.isolation}{flags}"
     )
 
 
@@ -77,8 +86,7 @@ def _describe_outcome(architecture_id: ArchitectureId, outcome: Outcome) -> str:
         nearest = outcome.novelty.nearest or "nothing"
         lines.append(f"nearest   {nearest} at similarity {outcome.novelty.similarity:.3f}")
     if isinstance(outcome, Kept):
-        gain = outcome.evaluation.accuracy - outcome.parent_accuracy
-        lines.append(f"status    kept, {gain:+.4f} against its parent")
+        lines.append(f"status    kept, {outcome.gain:+.4f} against its parent{_noise(outcome)}")
         lines.append(_describe_evaluation(outcome.evaluation))
     else:
         reason = outcome.rejection

@@ -1,6 +1,7 @@
 """Settings: run configurations from TOML files, and the places that the environment names."""
 
 import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -50,6 +51,27 @@ def parse_measurement(**values: str | int) -> Measurement:
         return Measurement.model_validate({**_sandbox(), **values})
     except ValidationError as error:
         raise ConfigError(f"cannot measure so: {_faults(error)}") from error
+
+
+def parse_devices(names: str, per_device: int, measurement: Measurement) -> tuple[str, ...]:
+    """Return a device for each training that is to run at the same time.
+
+    ``names`` are devices with commas between them; where it is empty, the measurement's own.
+
+    Raises:
+        ConfigError: a name is none of a device, or of another kind than the run's.
+    """
+    devices = [name.strip() for name in (names or measurement.device).split(",")]
+    kind = measurement.device.partition(":")[0]
+    for device in devices:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+            raise ConfigError(f"{device!r} is no device; expected cpu, cuda or cuda:0")
+        if device.partition(":")[0] != kind:
+            raise ConfigError(
+                f"the run is measured on {kind} and cannot go on on {device}: accuracies of both "
+                "would not compare; set `device` under [measurement] for a new run"
+            )
+    return tuple(device for device in devices for _ in range(per_device))
 
 
 def _with_sandbox(values: object) -> object:

@@ -1,6 +1,6 @@
 """Wiring: the one place where stores, sandboxes, data sets and proposers are put together."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -9,6 +9,7 @@ from pathlib import Path
 from deltanas_agent.config import Deltas, Measurement, RunConfig
 from deltanas_agent.evaluator import Evaluator
 from deltanas_agent.submit import KIND, RULES
+from deltanas_agent.trainers import Place, Trainers
 from deltanas_mcp.settings import cache_folder, data_source, parse_run_config
 from deltanas_repo_store.baselines import baseline_names, baselines
 from deltanas_repo_store.entries import BaselineEntry
@@ -70,14 +71,25 @@ class Workbench:
         threshold: float = THRESHOLD,
         deltas: Deltas = RULES,
         download: bool = False,
+        devices: Sequence[str] = (),
     ) -> Evaluator:
-        """Return the evaluator for these conditions; the data set is prepared if it is not."""
-        key = f"{threshold} {measurement.model_dump_json()} {deltas.model_dump_json()}"
+        """Return the evaluator for these conditions; the data set is prepared if it is not.
+
+        With ``devices`` it trains side by side, one network on each at a time; a device may be
+        named several times.
+        """
+        key = f"{threshold} {measurement.model_dump_json()} {deltas.model_dump_json()} {devices}"
         if key not in self._evaluators:
             dataset = prepare_dataset(measurement.dataset, download=download)
             novelty = self.novelty_index(threshold)
             self._evaluators[key] = Evaluator(
-                self.store, self.sandbox(measurement), dataset, novelty, measurement, deltas
+                self.store,
+                self.sandbox(measurement),
+                dataset,
+                novelty,
+                measurement,
+                deltas,
+                self._trainers(measurement, devices) if devices else None,
             )
         return self._evaluators[key]
 
@@ -88,6 +100,11 @@ class Workbench:
             back_end, cuda = key
             self._sandboxes[key] = self._open.enter_context(Sandbox(back_end, cuda=cuda))
         return self._sandboxes[key]
+
+    def _trainers(self, measurement: Measurement, devices: Sequence[str]) -> Trainers:
+        back_end = measurement.sandbox
+        places = [Place(Sandbox(back_end, cuda=each != "cpu"), each) for each in devices]
+        return self._open.enter_context(Trainers(places))
 
     def novelty_index(self, threshold: float = THRESHOLD) -> NoveltyIndex:
         """Return the index of the store; its signatures are computed once."""

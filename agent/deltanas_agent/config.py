@@ -3,13 +3,22 @@
 import hashlib
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from deltanas_repo_store.records import Fraction, Name, Precision, Record
+from deltanas_repo_store.errors import ConfigError
+from deltanas_repo_store.records import PLAIN, Fraction, Name, Precision, Record
 from deltanas_tools.sandbox import Choice, Limits
 from deltanas_tools.train_one_epoch import Numerics
+from deltanas_tools.transforms import parse
 
 _MEBIBYTE = 2**20
+
+
+def _known_transform(name: str) -> str:
+    try:
+        return parse(name).name
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
 
 
 class Selection(Record):
@@ -24,6 +33,8 @@ class Measurement(Record):
     """The conditions under which all architectures of a run are measured and compared."""
 
     dataset: Name = "digits"
+    transform: Annotated[Name, AfterValidator(_known_transform)] = PLAIN
+    """What is done to images, by LEMUR's name, such as ``norm_32_flip``."""
     epochs: Annotated[int, Field(ge=1)] = 1
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     """Of weights, batches and dropout; the same for a candidate and its parent."""
@@ -43,10 +54,10 @@ class Measurement(Record):
     memory_mib: Annotated[int, Field(ge=64)] = 4096
     """Memory that a candidate may take on a CPU, in MiB."""
 
-    def numerics(self) -> Numerics:
-        """Return how networks are computed."""
+    def numerics(self, device: str) -> Numerics:
+        """Return how networks are computed on one of the devices."""
         return Numerics(
-            device=self.device,
+            device=device,
             threads=self.threads,
             precision=self.precision,
             channels_last=self.channels_last,
@@ -70,6 +81,20 @@ class Deltas(Record):
     hyperparameters: Literal["parent", "proposed"] = "parent"
     """Whose hyper-parameters a candidate is trained with: the parent's, as in the paper, or those
     of the answer's `<hp>` tag. They are checked and recorded either way."""
+
+
+class Replication(Record):
+    """How often a number is measured before it counts."""
+
+    seeds: Annotated[int, Field(ge=1, le=100)] = 3
+    """Seeds of each baseline, from which the noise floor comes, and of the best candidates; 1
+    measures once and knows no noise floor."""
+    top: Annotated[int, Field(ge=0)] = 3
+    """How many of the best are measured with all seeds before the next cycle chooses parents."""
+
+    def of(self, measurement: Measurement) -> tuple[int, ...]:
+        """Return the seeds: that of the run, and those after it."""
+        return tuple((measurement.seed + each) % 2**32 for each in range(self.seeds))
 
 
 class Budget(Record):
@@ -99,6 +124,7 @@ class RunConfig(Record):
     """Similarity from which a candidate is a near-duplicate (the paper, section 3)."""
     deltas: Deltas = Deltas()
     measurement: Measurement = Measurement()
+    replication: Replication = Replication()
     selection: Selection = Selection()
     budget: Budget = Budget()
 

@@ -5,17 +5,23 @@ same way whoever proposed it.
 """
 
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NoReturn
 
 from deltanas_agent.config import Deltas, Measurement
 from deltanas_agent.deltas import apply_answer, architecture_of, rejection_of
+from deltanas_agent.noise import noise_floor
+from deltanas_agent.outcomes import Admitted, Closed, Progress, check_novel, kept, rejected
+from deltanas_agent.trainers import Place, Trainers
+from deltanas_repo_store.entries import BaselineEntry
 from deltanas_repo_store.errors import CandidateError
 from deltanas_repo_store.records import (
     Architecture,
     ArchitectureId,
     Evaluation,
-    HParams,
-    Kept,
     NoveltyReport,
     Outcome,
     Pending,
@@ -24,45 +30,36 @@ from deltanas_repo_store.records import (
     Stage,
 )
 from deltanas_repo_store.store import Store
-from deltanas_tools.apply_patch import Applied, Refused
+from deltanas_tools.apply_patch import Refused
 from deltanas_tools.brief import Brief
-from deltanas_tools.checks import Build, check_build, check_effective, check_interface
+from deltanas_tools.checks import (
+    Build,
+    check_build,
+    check_effective,
+    check_interface,
+    check_no_embedded_data,
+)
 from deltanas_tools.datasets import Dataset
 from deltanas_tools.novelty_check import NoveltyIndex
 from deltanas_tools.sandbox import Sandbox
-from deltanas_tools.train_one_epoch import Trained, batch_size, train_one_epoch
+from deltanas_tools.train_one_epoch import Trained, in_shape, train_one_epoch
+from deltanas_tools.transforms import Transform, parse
+
+Measuring = Callable[[], Evaluation]
+"""A measurement that was begun: waits for its end, and raises `CandidateError` where it fails."""
 
 
-class _Closed(Exception):
-    """A gate closed."""
-
-    def __init__(self, stage: Stage, code: str, message: str, output: str = "") -> None:
-        super().__init__(message)
-        self.rejection = Rejection(stage=stage, code=code, message=message)
-        self.output = output
-
-
-@dataclass
-class _Progress:
-    """How far a candidate came; what a rejection can still tell."""
-
-    architecture: Architecture | None = None
-    delta: str = ""
-    relaxations: tuple[str, ...] = ()
-    proposed_hparams: HParams = field(default_factory=dict)
-    hparams_problems: tuple[str, ...] = ()
-    novelty: NoveltyReport | None = None
-
-    def applied(self, applied: Applied) -> None:
-        """Note what the answer made of its parent."""
-        self.delta, self.relaxations = applied.canonical_diff, applied.relaxations
-        self.proposed_hparams = applied.hparams
-        self.hparams_problems = applied.hparams_problems
+def _raise(error: CandidateError) -> NoReturn:
+    raise error
 
 
 @dataclass
 class Evaluator:
-    """Measures architectures and evaluates candidates, all under the same conditions."""
+    """Measures architectures and evaluates candidates, all under the same conditions.
+
+    ``sandbox`` is for the gates. ``trainers`` train, side by side where they have several places;
+    where none are given, ``sandbox`` serves for both.
+    """
 
     store: Store
     sandbox: Sandbox
@@ -70,29 +67,75 @@ class Evaluator:
     novelty: NoveltyIndex
     measurement: Measurement
     deltas: Deltas = field(default_factory=Deltas)
+    trainers: Trainers | None = None
     _builds: dict[ArchitectureId, Build] = field(default_factory=dict)
+    _noise_floor: float | None = None
 
-    def measure(self, architecture_id: ArchitectureId) -> Evaluation:
+    def __post_init__(self) -> None:
+        """Train in the gates' sandbox, one at a time, where no trainers are given."""
+        if self.trainers is None:
+            self.trainers = Trainers([Place(self.sandbox, self.measurement.device)])
+
+    @property
+    def num_places(self) -> int:
+        """How many networks are trained side by side."""
+        assert self.trainers is not None
+        return len(self.trainers)
+
+    def measure(self, architecture_id: ArchitectureId, *, seed: int | None = None) -> Evaluation:
         """Return the architecture's measurement under these conditions, training if need be.
+
+        ``seed`` is another than that of the conditions.
 
         Raises:
             CandidateError: it does not build, or its training does not end in a score.
         """
+        return self.begin_measuring(architecture_id, seed=seed)()
+
+    def begin_measuring(
+        self, architecture_id: ArchitectureId, *, seed: int | None = None
+    ) -> Measuring:
+        """Begin what `measure` does; the result waits for its end, and keeps it."""
+        seed = self.measurement.seed if seed is None else seed
         for known in self.store.evaluations(architecture_id):
-            if self._comparable(known):
-                return known
+            if known.seed == seed and self._comparable(known):
+                return lambda: known
         architecture = self.store.get(architecture_id)
-        check_interface(architecture.source)
-        trained = self._train(architecture)
-        self.store.add_evaluation(architecture_id, trained.evaluation)
-        return trained.evaluation
+        try:
+            check_interface(architecture.source)
+        except CandidateError as error:
+            return partial(_raise, error)
+        assert self.trainers is not None
+        training = self.trainers.submit(lambda place: self._train(architecture, place, seed))
+
+        def finish() -> Evaluation:
+            evaluation = training.result().evaluation
+            self.store.add_evaluation(architecture_id, evaluation)
+            return evaluation
+
+        return finish
+
+    def noise_floor(self) -> float | None:
+        """Return the gain from which a candidate counts as better than its parent.
+
+        From the baselines of the store that were measured under these conditions with several
+        seeds; None while there are none. Once it is known, it stays for as long as this evaluator.
+        """
+        if self._noise_floor is None:
+            measured = self.store.measured()
+            baselines = (each for each in self.store.entries() if isinstance(each, BaselineEntry))
+            self._noise_floor = noise_floor(
+                [each.accuracy for each in measured[entry.id] if self._comparable(each)]
+                for entry in baselines
+            )
+        return self._noise_floor
 
     def brief(self, architecture: Architecture, refusals: tuple[Rejection, ...] = ()) -> Brief:
         """Return what a proposer is told about editing ``architecture`` for this data set."""
         return Brief(
             parent=architecture,
             dataset=self.dataset.name,
-            in_shape=self.dataset.in_shape(batch_size(architecture)),
+            in_shape=self._in_shape(architecture),
             num_classes=self.dataset.num_classes,
             refusals=refusals,
         )
@@ -110,7 +153,23 @@ class Evaluator:
         return build
 
     def evaluate(self, pending: Pending) -> Outcome:
-        """Take a candidate through the gates. Whatever is wrong with it is in the outcome.
+        """Take a candidate through all gates. Whatever is wrong with it is in the outcome.
+
+        Raises:
+            SandboxError: nothing could be run; the candidate stays pending.
+            CandidateError: the *parent* cannot be built or measured.
+        """
+        admitted = self.admit(pending)
+        return self.train(admitted).result() if isinstance(admitted, Admitted) else admitted
+
+    def admit(
+        self, pending: Pending, settle: Callable[[], None] = lambda: None
+    ) -> Admitted | Rejected:
+        """Take a candidate through the gates before training.
+
+        ``settle`` waits until no training is under way. It is called where one of the networks in
+        training is nearer than all of the store: what a candidate is compared with, and what its
+        record says, does not depend on how many train side by side.
 
         Raises:
             SandboxError: nothing could be run; the candidate stays pending.
@@ -120,58 +179,74 @@ class Evaluator:
         parent = self.store.get(pending.parent)
         parent_build = self._build_of(pending.parent, parent)
         parent_accuracy = self.measure(pending.parent).accuracy
-        progress = _Progress()
+        progress = Progress()
         try:
-            trained, novelty = self._pass_gates(pending, parent, parent_build, progress)
-        except _Closed as closed:
-            return Rejected(
-                pending=pending,
-                architecture=progress.architecture,
-                delta=progress.delta,
-                relaxations=progress.relaxations,
-                proposed_hparams=progress.proposed_hparams,
-                hparams_problems=progress.hparams_problems,
-                novelty=progress.novelty,
-                rejection=closed.rejection,
-                seconds=time.monotonic() - started,
-                output=closed.output,
-            )
-        assert progress.architecture is not None
-        return Kept(
+            candidate = self._pass_gates(pending, parent, parent_build, progress)
+            novelty = self._pass_novelty(candidate, progress, settle)
+        except Closed as closed:
+            return rejected(pending, progress, closed, time.monotonic() - started)
+        return Admitted(
             pending=pending,
-            architecture=progress.architecture,
-            delta=progress.delta,
-            relaxations=progress.relaxations,
-            proposed_hparams=progress.proposed_hparams,
-            hparams_problems=progress.hparams_problems,
+            architecture=candidate,
+            progress=progress,
             novelty=novelty,
-            evaluation=trained.evaluation,
             parent_accuracy=parent_accuracy,
+            noise_floor=self.noise_floor(),
             seconds=time.monotonic() - started,
-            output=trained.output,
         )
 
+    def train(self, admitted: Admitted) -> "Future[Outcome]":
+        """Begin to train a candidate.
+
+        Raises, from the result:
+            SandboxError: nothing could be run; the candidate stays pending.
+        """
+        assert self.trainers is not None
+
+        def job(place: Place) -> Outcome:
+            started = time.monotonic()
+            try:
+                trained = self._train(admitted.architecture, place)
+            except CandidateError as error:
+                closed = Closed("train", error.code, str(error), error.output)
+                seconds = admitted.seconds + time.monotonic() - started
+                return rejected(admitted.pending, admitted.progress, closed, seconds)
+            return kept(admitted, trained, admitted.seconds + time.monotonic() - started)
+
+        return self.trainers.submit(job)
+
     def _pass_gates(
-        self, pending: Pending, parent: Architecture, parent_build: Build, progress: _Progress
-    ) -> tuple[Trained, NoveltyReport]:
+        self, pending: Pending, parent: Architecture, parent_build: Build, progress: Progress
+    ) -> Architecture:
         stage: Stage = "patch"
         try:
             candidate = self._candidate(pending, parent, progress)
+            stage = "interface"
+            check_no_embedded_data(candidate.source, parent.source)
             stage = "build"
             build = self._build(candidate)
             stage = "effective"
             check_effective(build, parent_build)
-            stage = "novelty"
-            novelty = self.novelty.check(candidate.source)
-            progress.novelty = novelty
-            _check_novel(novelty)
-            stage = "train"
-            return self._train(candidate), novelty
         except CandidateError as error:
-            raise _Closed(stage, error.code, str(error), error.output) from error
+            raise Closed(stage, error.code, str(error), error.output) from error
+        return candidate
+
+    def _pass_novelty(
+        self, candidate: Architecture, progress: Progress, settle: Callable[[], None]
+    ) -> NoveltyReport:
+        try:
+            novelty = self.novelty.check(candidate.source)
+            if self.novelty.has_nearer_under_way(candidate.source, novelty):
+                settle()
+                novelty = self.novelty.check(candidate.source)
+        except CandidateError as error:
+            raise Closed("novelty", error.code, str(error), error.output) from error
+        progress.novelty = novelty
+        check_novel(novelty)
+        return novelty
 
     def _candidate(
-        self, pending: Pending, parent: Architecture, progress: _Progress
+        self, pending: Pending, parent: Architecture, progress: Progress
     ) -> Architecture:
         result = apply_answer(parent, pending.proposal.answer, self.deltas)
         applied = result.applied if isinstance(result, Refused) else result
@@ -180,7 +255,7 @@ class Evaluator:
             progress.architecture = architecture_of(applied, parent, self.deltas)
         if isinstance(result, Refused):
             reason = rejection_of(result)
-            raise _Closed(reason.stage, reason.code, reason.message)
+            raise Closed(reason.stage, reason.code, reason.message)
         assert progress.architecture is not None
         return progress.architecture
 
@@ -193,49 +268,44 @@ class Evaluator:
     def _build(self, architecture: Architecture) -> Build:
         return check_build(
             architecture,
-            in_shape=self.dataset.in_shape(batch_size(architecture)),
+            in_shape=self._in_shape(architecture),
             num_classes=self.dataset.num_classes,
             sandbox=self.sandbox,
             limits=self.measurement.check_limits(),
+            complex_inputs=self._transform.ending == "complex",
         )
 
-    def _train(self, architecture: Architecture) -> Trained:
+    @property
+    def _transform(self) -> Transform:
+        return parse(self.measurement.transform)
+
+    def _in_shape(self, architecture: Architecture) -> tuple[int, int, int, int]:
+        return in_shape(architecture, self.dataset, self._transform)
+
+    def _train(self, architecture: Architecture, place: Place, seed: int | None = None) -> Trained:
+        wanted = self.measurement
         return train_one_epoch(
             architecture,
             self.dataset,
-            sandbox=self.sandbox,
-            seed=self.measurement.seed,
-            limits=self.measurement.train_limits(),
-            epochs=self.measurement.epochs,
-            numerics=self.measurement.numerics(),
+            sandbox=place.sandbox,
+            seed=wanted.seed if seed is None else seed,
+            limits=wanted.train_limits(),
+            epochs=wanted.epochs,
+            transform=self._transform,
+            numerics=wanted.numerics(place.device),
         )
 
     def _comparable(self, evaluation: Evaluation) -> bool:
+        """Say whether it was measured under these conditions, the seed apart."""
         wanted = self.measurement
         return (
             evaluation.dataset == wanted.dataset
+            and evaluation.dataset_version == self.dataset.version
             and evaluation.split == "search"
+            and evaluation.transform == wanted.transform
             and evaluation.epochs == wanted.epochs
-            and evaluation.seed == wanted.seed
+            and evaluation.budget_seconds is None
             and evaluation.device.partition(":")[0] == wanted.device.partition(":")[0]
             and evaluation.precision == wanted.precision
             and evaluation.channels_last == wanted.channels_last
-        )
-
-
-def _check_novel(report: NoveltyReport) -> None:
-    if report.exact_duplicate_of is not None:
-        raise _Closed(
-            "novelty",
-            "exact-duplicate",
-            f"the network is {report.exact_duplicate_of[:12]} in other words; "
-            "change what it computes",
-        )
-    if not report.is_novel:
-        assert report.nearest is not None
-        raise _Closed(
-            "novelty",
-            "near-duplicate",
-            f"the source is {report.similarity:.0%} like {report.nearest[:12]}, and "
-            f"{report.threshold:.0%} is too near; change more of it",
         )

@@ -18,7 +18,7 @@ class Ledger(Record):
     kept_first: int = 0
     """Candidates whose first answer was kept."""
     improved: int = 0
-    """Kept candidates whose accuracy is above their parent's; noise is not taken off."""
+    """Kept candidates that are better than their parent beyond the noise floor."""
     seconds: float = 0.0
     """Wall time spent on candidates."""
     tokens: int = 0
@@ -33,7 +33,7 @@ class Ledger(Record):
             first_answers=sum(entry.key.attempt == 1 for entry in done),
             kept=len(kept),
             kept_first=sum(entry.key.attempt == 1 for entry in kept),
-            improved=sum(entry.accuracy > entry.parent_accuracy for entry in kept),
+            improved=sum(entry.improved for entry in kept),
             seconds=sum(entry.seconds for entry in done),
             tokens=sum(entry.tokens for entry in done),
         )

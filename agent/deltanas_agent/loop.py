@@ -7,15 +7,19 @@ the slot alone. So a run that was killed and started again ends as one that was 
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field, replace
+from statistics import fmean
 
 from deltanas_agent.config import RunConfig, derive_seed
-from deltanas_agent.evaluator import Evaluator
+from deltanas_agent.evaluator import Evaluator, Measuring
 from deltanas_agent.ledger import Ledger
-from deltanas_agent.selection import Member, select_parent
+from deltanas_agent.outcomes import Admitted
+from deltanas_agent.selection import Member, ranked, select_parent
 from deltanas_repo_store.entries import BaselineEntry, KeptEntry, RejectedEntry
 from deltanas_repo_store.errors import CandidateError, ConfigError
 from deltanas_repo_store.records import (
+    ArchitectureId,
     CandidateKey,
     Evaluation,
     Outcome,
@@ -44,6 +48,22 @@ class BaselineMeasured(Record):
     evaluation: Evaluation | None
 
 
+class NoiseFound(Record):
+    """The noise floor is known, or with one seed cannot be."""
+
+    noise_floor: float | None
+
+
+class Replicated(Record):
+    """One of the best was measured with all seeds."""
+
+    name: str
+    first: float
+    """Its accuracy with the run's own seed."""
+    mean: float
+    num_seeds: int
+
+
 class SlotBegun(Record):
     """Work on a candidate begins or goes on."""
 
@@ -67,7 +87,7 @@ class SlotSkipped(Record):
     index: int
 
 
-Event = Begun | BaselineMeasured | SlotBegun | AnswerEnded | SlotSkipped
+Event = Begun | BaselineMeasured | NoiseFound | Replicated | SlotBegun | AnswerEnded | SlotSkipped
 
 
 class Finished(Record):
@@ -88,6 +108,8 @@ class Loop:
     evaluator: Evaluator
     proposer: Proposer
     notify: Callable[[Event], None]
+    _under_way: "dict[CandidateKey, Future[Outcome]]" = field(default_factory=dict)
+    _means: dict[ArchitectureId, float] = field(default_factory=dict)
 
     def drive(self) -> Finished:
         """Work until the run's cycles or its budget are spent.
@@ -104,16 +126,30 @@ class Loop:
             for cycle in range(1, self.config.cycles + 1):
                 pool = self._pool(baselines, before=cycle)
                 for index in range(1, self.config.candidates + 1):
+                    self._settle(leaving=self.evaluator.num_places - 1)
                     if reason := self._work_on(cycle, index, pool, pending):
+                        self._settle()
                         return Finished(reason=reason, ledger=self._ledger())
+                self._settle()
+            self._pool(baselines, before=self.config.cycles + 1)  # the last cycle's best count too
             return Finished(reason="", ledger=self._ledger())
 
     def _ledger(self) -> Ledger:
         return Ledger.of(self.store.candidates(self.run))
 
+    def _settle(self, *, leaving: int = 0) -> None:
+        """Record trainings as they end, until no more than ``leaving`` are under way."""
+        while len(self._under_way) > leaving:
+            done, _ = wait(self._under_way.values(), return_when=FIRST_COMPLETED)
+            for key in [key for key, future in self._under_way.items() if future in done]:
+                outcome = self._under_way.pop(key).result()
+                self.store.finish(outcome)
+                self.evaluator.novelty.end(key.name)
+                self.notify(AnswerEnded(outcome=outcome, slot_ended=True))
+
     def _measured_baselines(self) -> list[Member]:
         entries = [entry for entry in self.store.entries() if isinstance(entry, BaselineEntry)]
-        there = {entry.name: entry for entry in entries}
+        there = {entry.name: entry.id for entry in entries}
         names = list(there) if self.config.baselines is None else list(self.config.baselines)
         if missing := [name for name in names if name not in there]:
             raise ConfigError(
@@ -121,31 +157,86 @@ class Loop:
             )
         num_candidates = self.config.cycles * self.config.candidates
         self.notify(Begun(num_baselines=len(names), num_candidates=num_candidates))
+        begun = {name: self._begin_seeds(there[name]) for name in names}
         members: list[Member] = []
         for name in names:
-            try:
-                evaluation = self.evaluator.measure(there[name].id)
-            except CandidateError as error:
-                logger.warning("baseline left out", extra={"baseline": name, "reason": str(error)})
-                self.notify(BaselineMeasured(name=name, evaluation=None))
-                continue
-            members.append(Member(there[name].id, name, evaluation.accuracy))
+            accuracies, evaluation = self._end_seeds(begun[name], name)
+            if evaluation is not None:
+                self._means[there[name]] = fmean(accuracies)
+                members.append(Member(there[name], name, evaluation.accuracy))
             self.notify(BaselineMeasured(name=name, evaluation=evaluation))
         if not members:
             raise ConfigError(
                 "no baseline can be measured, so there is no parent to start from; "
                 "`deltanas baselines STORE` adds ours, `deltanas check NAME` says what is wrong"
             )
+        self.notify(NoiseFound(noise_floor=self.evaluator.noise_floor()))
         return members
 
+    def _begin_seeds(self, architecture_id: ArchitectureId) -> "list[Measuring]":
+        """Begin to measure with all seeds, the run's own first."""
+        seeds = self.config.replication.of(self.config.measurement)
+        return [self.evaluator.begin_measuring(architecture_id, seed=seed) for seed in seeds]
+
+    def _end_seeds(
+        self, begun: "list[Measuring]", name: str
+    ) -> tuple[list[float], Evaluation | None]:
+        """Return the accuracies, and the measurement with the run's own seed.
+
+        With another seed a failure counts as an accuracy of 0: what trains by luck is not good.
+        """
+        accuracies: list[float] = []
+        first: Evaluation | None = None
+        for place, measuring in enumerate(begun):
+            try:
+                evaluation = measuring()
+            except CandidateError as error:
+                logger.warning("not measured", extra={"network": name, "reason": str(error)})
+                accuracies.append(0.0)
+            else:
+                accuracies.append(evaluation.accuracy)
+                first = evaluation if place == 0 else first
+        return accuracies, first
+
     def _pool(self, baselines: list[Member], *, before: int) -> list[Member]:
-        """Return the baselines and what earlier cycles of this run kept."""
+        """Return the baselines and what earlier cycles of this run kept.
+
+        The best stand there with their mean over all seeds: who has the best of many numbers had
+        luck as well, and would be the parent of many.
+        """
         kept = [
             Member(entry.id, entry.name, entry.accuracy)
             for entry in self.store.entries(self.run)
             if isinstance(entry, KeptEntry) and entry.key.cycle < before
         ]
-        return [*baselines, *kept]
+        pool = [*baselines, *kept]
+        while True:
+            best = ranked([self._with_mean(member) for member in pool])
+            lucky = [each for each in best[: self._num_replicated()] if each.id not in self._means]
+            if not lucky:
+                return best
+            self._replicate(lucky)
+
+    def _num_replicated(self) -> int:
+        replication = self.config.replication
+        return replication.top if replication.seeds > 1 else 0
+
+    def _with_mean(self, member: Member) -> Member:
+        return replace(member, accuracy=self._means.get(member.id, member.accuracy))
+
+    def _replicate(self, members: list[Member]) -> None:
+        begun = [self._begin_seeds(member.id) for member in members]
+        for member, measuring in zip(members, begun, strict=True):
+            accuracies, _ = self._end_seeds(measuring, member.name)
+            self._means[member.id] = fmean(accuracies)
+            self.notify(
+                Replicated(
+                    name=member.name,
+                    first=member.accuracy,
+                    mean=self._means[member.id],
+                    num_seeds=len(accuracies),
+                )
+            )
 
     def _work_on(
         self,
@@ -154,7 +245,7 @@ class Loop:
         pool: list[Member],
         pending: dict[CandidateKey, Pending],
     ) -> str:
-        """Bring one candidate to its end; return the limit that stops the run, if one does."""
+        """Bring one candidate to its training; return the limit that stops the run, if one does."""
         refusals, ended = self._history(cycle, index)
         if ended:
             self.notify(SlotSkipped(cycle=cycle, index=index))
@@ -168,13 +259,21 @@ class Loop:
             attempt = len(refusals) + 1
             key = CandidateKey(run=self.run, cycle=cycle, index=index, attempt=attempt)
             begun = pending.get(key) or self._propose(key, parent, tuple(refusals))
-            outcome = self.evaluator.evaluate(begun)
-            self.store.finish(outcome)
-            ended = self._ends_slot(outcome, attempt)
-            if isinstance(outcome, Rejected):
-                refusals.append(outcome.rejection)
-            self.notify(AnswerEnded(outcome=outcome, slot_ended=ended))
+            admitted = self.evaluator.admit(begun, self._settle)
+            if isinstance(admitted, Admitted):
+                self._begin_training(admitted)
+                return ""
+            self.store.finish(admitted)
+            ended = self._ends_slot(admitted, attempt)
+            refusals.append(admitted.rejection)
+            self.notify(AnswerEnded(outcome=admitted, slot_ended=ended))
         return ""
+
+    def _begin_training(self, admitted: Admitted) -> None:
+        """Hand a candidate over; a training is paid for once, so that it ends the slot."""
+        key = admitted.pending.key
+        self.evaluator.novelty.begin(key.name, admitted.architecture.source)
+        self._under_way[key] = self.evaluator.train(admitted)
 
     def _history(self, cycle: int, index: int) -> tuple[list[Rejection], bool]:
         """Return why earlier answers for a candidate were refused, and whether it is finished."""
@@ -199,7 +298,7 @@ class Loop:
         return refusals, False
 
     def _ends_slot(self, outcome: Outcome, attempt: int) -> bool:
-        """Say whether no further answer is asked: a training is paid for once a candidate."""
+        """Say whether no further answer is asked for."""
         if isinstance(outcome, Rejected) and outcome.rejection.stage != "train":
             return attempt >= self.config.attempts
         return True

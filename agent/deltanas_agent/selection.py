@@ -17,6 +17,14 @@ class Member:
     accuracy: float
 
 
+def ranked(pool: Sequence[Member]) -> list[Member]:
+    """Return the pool, best first.
+
+    Names break ties. Ids would not do: they hold the seconds that a measurement took.
+    """
+    return sorted(pool, key=lambda member: (-member.accuracy, member.name))
+
+
 def select_parent(pool: Sequence[Member], selection: Selection, *, seed: int) -> Member:
     """Draw a parent. The order of the pool has no say; the same seed draws the same parent.
 
@@ -30,13 +38,12 @@ def select_parent(pool: Sequence[Member], selection: Selection, *, seed: int) ->
     if not pool:
         raise ValueError("a parent is drawn from a pool with at least one member")
     rng = random.Random(seed)
-    # Names break ties. Ids would not do: they hold the seconds that a measurement took.
-    ranked = sorted(pool, key=lambda member: (-member.accuracy, member.name))
-    size = min(selection.size, len(ranked))
+    best = ranked(pool)
+    size = min(selection.size, len(best))
     match selection.strategy:
         case "uniform":
-            return rng.choice(ranked)
+            return rng.choice(best)
         case "top-k":
-            return rng.choice(ranked[:size])
+            return rng.choice(best[:size])
         case "tournament":
-            return ranked[min(rng.sample(range(len(ranked)), size))]
+            return best[min(rng.sample(range(len(best)), size))]

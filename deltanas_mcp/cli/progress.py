@@ -13,7 +13,16 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from deltanas_agent.loop import AnswerEnded, BaselineMeasured, Begun, Event, SlotBegun, SlotSkipped
+from deltanas_agent.loop import (
+    AnswerEnded,
+    BaselineMeasured,
+    Begun,
+    Event,
+    NoiseFound,
+    Replicated,
+    SlotBegun,
+    SlotSkipped,
+)
 from deltanas_mcp.cli.tables import console, print_outcome
 from deltanas_repo_store.records import Kept
 
@@ -36,6 +45,10 @@ class RunView:
                 self._progress.update(self._slots, total=event.num_candidates)
             case BaselineMeasured():
                 self._measured(event)
+            case NoiseFound():
+                self._found(event)
+            case Replicated():
+                self._replicated(event)
             case SlotBegun():
                 self._progress.start_task(self._slots)
                 self._describe(f"cycle {event.cycle}, candidate {event.index}, from {event.parent}")
@@ -51,6 +64,19 @@ class RunView:
             return
         self._best = max(self._best, event.evaluation.accuracy)
         self._progress.console.print(f"baseline {event.name:<20} {event.evaluation.accuracy:.4f}")
+
+    def _found(self, event: NoiseFound) -> None:
+        if event.noise_floor is None:
+            text = "noise floor unknown: replication.seeds is 1, so any gain counts"
+        else:
+            text = f"noise floor {event.noise_floor:.4f}: a smaller gain is luck"
+        self._progress.console.print(text)
+
+    def _replicated(self, event: Replicated) -> None:
+        self._progress.console.print(
+            f"{event.name:<12} {event.first:.4f} becomes {event.mean:.4f}, "
+            f"the mean over {event.num_seeds} seeds"
+        )
 
     def _ended(self, event: AnswerEnded) -> None:
         if isinstance(event.outcome, Kept):

@@ -27,6 +27,18 @@ class IfExists(StrEnum):
     REFUSE = "refuse"
 
 
+DevicesOption = Annotated[
+    str,
+    typer.Option(
+        help="Devices to train on side by side, as in cuda:0,cuda:1; the configuration's where "
+        "left out."
+    ),
+]
+PerDeviceOption = Annotated[
+    int, typer.Option(min=1, max=64, help="Trainings at the same time on each device.")
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(run)
@@ -42,16 +54,19 @@ def run(
     if_exists: Annotated[
         IfExists, typer.Option(help="Where the store has this run already.")
     ] = IfExists.ASK,
+    devices: DevicesOption = "",
+    per_device: PerDeviceOption = 1,
 ) -> None:
     """Search: propose, apply, check, compare, train and record, cycle by cycle.
 
     Makes the store with our baselines where there is none. Interrupt it at any time: nothing
     that was finished is lost, and `deltanas resume` goes on.
     """
-    from deltanas_mcp.settings import load_run_config
+    from deltanas_mcp.settings import load_run_config, parse_devices
     from deltanas_mcp.wiring import begin_search, create_store, open_store, prepare_dataset
 
     settings = load_run_config(config)
+    parse_devices(devices, per_device, settings.measurement)
     # Before anything is written: a run that cannot begin must not take its name.
     prepare_dataset(settings.measurement.dataset)
     if not store.exists():
@@ -62,7 +77,7 @@ def run(
             run_name = _decide(run_name, opened.runs(), if_exists, store)
         if run_name not in opened.runs():
             begin_search(opened, run_name, settings)
-    _drive(store, run_name)
+    _drive(store, run_name, devices=devices, per_device=per_device)
 
 
 def resume(
@@ -76,6 +91,8 @@ def resume(
     seconds: Annotated[
         float | None, typer.Option(min=0.0, help="Budget of seconds from now on, in all.")
     ] = None,
+    devices: DevicesOption = "",
+    per_device: PerDeviceOption = 1,
 ) -> None:
     """Go on with a run that was interrupted or killed, or whose budget was spent."""
     from deltanas_mcp.wiring import open_store, searches
@@ -87,7 +104,7 @@ def resume(
             if len(there) != 1:
                 raise ConfigError(f"say which run to resume: {', '.join(there) or 'there is none'}")
             name = there[0]
-    _drive(store, name, answers=answers, seconds=seconds)
+    _drive(store, name, answers=answers, seconds=seconds, devices=devices, per_device=per_device)
 
 
 def _decide(run_name: str, there: tuple[str, ...], choice: IfExists, store: Path) -> str:
@@ -113,18 +130,29 @@ def _decide(run_name: str, there: tuple[str, ...], choice: IfExists, store: Path
 
 
 def _drive(
-    store: Path, run_name: str, *, answers: int | None = None, seconds: float | None = None
+    store: Path,
+    run_name: str,
+    *,
+    answers: int | None = None,
+    seconds: float | None = None,
+    devices: str,
+    per_device: int,
 ) -> None:
     from deltanas_agent.leaderboard import leaderboard
     from deltanas_agent.loop import Loop
     from deltanas_mcp.cli.progress import run_view
     from deltanas_mcp.cli.tables import console, next_steps, print_leaderboard, print_summary
+    from deltanas_mcp.settings import parse_devices
     from deltanas_mcp.wiring import open_workbench, proposer, search_config, with_budget
 
     with open_workbench(store) as bench:
         config = with_budget(search_config(bench.store, run_name), answers, seconds)
+        places = parse_devices(devices, per_device, config.measurement)
         evaluator = bench.evaluator(
-            config.measurement, threshold=config.novelty_threshold, deltas=config.deltas
+            config.measurement,
+            threshold=config.novelty_threshold,
+            deltas=config.deltas,
+            devices=places if places != (config.measurement.device,) else (),
         )
         writer = proposer(config.proposer)
         with _resumable(store, run_name), run_view() as view:

@@ -63,9 +63,8 @@ def outcome_line(outcome: Outcome) -> Text:
     name = f"{outcome.pending.key.name:<12} "
     summary = outcome.pending.proposal.summary
     if isinstance(outcome, Kept):
-        gain = outcome.evaluation.accuracy - outcome.parent_accuracy
-        style = "green" if gain > 0 else "default"
-        result = (f"{outcome.evaluation.accuracy:.4f} ({gain:+.4f})", style)
+        style = "green" if outcome.improved else "default"
+        result = (f"{outcome.evaluation.accuracy:.4f} ({outcome.gain:+.4f})", style)
     else:
         result = (f"{outcome.rejection.stage}: {outcome.rejection.code}", "yellow")
     return Text.assemble(name, result, f"  {summary}")
@@ -76,7 +75,7 @@ def print_summary(ledger: Ledger) -> None:
     console.print(
         f"{ledger.answers} answers, {ledger.first_answers} of them first tries · "
         f"{ledger.kept} trained and kept, {ledger.kept_first} at the first try · "
-        f"{ledger.improved} above their parent · {ledger.seconds:.0f} s"
+        f"{ledger.improved} better than their parent beyond noise · {ledger.seconds:.0f} s"
     )
 
 

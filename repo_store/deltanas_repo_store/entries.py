@@ -46,9 +46,16 @@ class KeptEntry(_CandidateEntry):
     seed: int
     accuracy: Fraction
     parent_accuracy: Fraction
+    noise_floor: Annotated[float, Field(ge=0.0)] | None = None
+    """The gain from which it counts as better, where that was known when it was made."""
     num_params: int
     similarity: Fraction
     """Jaccard similarity to the nearest architecture when it was made."""
+
+    @property
+    def improved(self) -> bool:
+        """Whether its gain is beyond the noise floor, or beyond zero where none was known."""
+        return self.accuracy - self.parent_accuracy > (self.noise_floor or 0.0)
 
 
 class RejectedEntry(_CandidateEntry):
@@ -106,6 +113,7 @@ def _read_candidate(found: RefCommit) -> KeptEntry | RejectedEntry:
             "seed": facts["Seed"],
             "accuracy": facts["Accuracy"],
             "parent_accuracy": facts["Parent-Accuracy"],
+            "noise_floor": facts.get("Noise-Floor"),
             "num_params": facts["Params"],
             "similarity": facts["Novelty"],
         }

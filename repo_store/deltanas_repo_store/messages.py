@@ -63,13 +63,13 @@ def baseline_message(name: str) -> str:
 
 def kept_message(outcome: Kept) -> str:
     """Return the message of a candidate that was trained and kept."""
-    run = outcome.evaluation
-    gain = run.accuracy - outcome.parent_accuracy
+    run, gain = outcome.evaluation, outcome.gain
     subject = f"{_summary(outcome)} · {run.dataset} {run.accuracy:.4f} ({gain:+.4f})"
     epochs = f"{run.epochs} epoch" + ("s" if run.epochs > 1 else "")
+    noise = "" if outcome.noise_floor is None else f", noise floor {outcome.noise_floor:.4f}"
     body = (
         f"{run.dataset} · {epochs} · accuracy {run.accuracy:.4f} "
-        f"(parent {outcome.parent_accuracy:.4f}, {gain:+.4f}) · "
+        f"(parent {outcome.parent_accuracy:.4f}, {gain:+.4f}{noise}) · "
         f"{run.num_params / 1e6:.2f} M params · {outcome.seconds:.1f} s"
     )
     return _join(
@@ -80,10 +80,12 @@ def kept_message(outcome: Kept) -> str:
             "Status": "kept",
             "Dataset": run.dataset,
             "Split": run.split,
+            "Transform": run.transform,
             "Epochs": str(run.epochs),
             "Seed": str(run.seed),
             "Accuracy": f"{run.accuracy:.6f}",
             "Parent-Accuracy": f"{outcome.parent_accuracy:.6f}",
+            **_noise(outcome),
             "Loss": f"{run.loss:.6f}",
             "Params": str(run.num_params),
             "Seconds": f"{outcome.seconds:.3f}",
@@ -91,6 +93,13 @@ def kept_message(outcome: Kept) -> str:
             "Isolation": clean_line(run.isolation, 40),
         },
     )
+
+
+def _noise(outcome: Kept) -> dict[str, str]:
+    if outcome.noise_floor is None:
+        return {}
+    improved = "yes" if outcome.improved else "no"
+    return {"Noise-Floor": f"{outcome.noise_floor:.6f}", "Improved": improved}
 
 
 def rejected_message(outcome: Rejected) -> str:

@@ -166,20 +166,38 @@ class NoveltyReport(Record):
         return self.exact_duplicate_of is None and self.similarity < self.threshold
 
 
+PLAIN = "norm"
+"""LEMUR's name for images as they are, brought to mean 0 and deviation 1: no transform."""
 Precision = Literal["float32", "bf16"]
 """Of the arithmetic: as the network is written, or under autocast to bfloat16."""
-Flag = Literal["slow-construction", "extra-passes", "partial-pass"]
+Flag = Literal["slow-construction", "extra-passes", "partial-pass", "extra-compute"]
 """``slow-construction``: building took more CPU time than training, and over a second, so it may
 have trained. ``extra-passes`` and ``partial-pass``: more, or fewer, batches were drawn than the
-epochs have (by the network's own process, so that nothing is proved by their absence)."""
+epochs have (by the network's own process, so that nothing is proved by their absence).
+``extra-compute``: an image cost far more CPU time in training than the same network's forward pass
+explains, so it may have been trained on more often than the epochs say."""
+
+
+class CurvePoint(Record):
+    """A network after one of its epochs, on the split that is scored."""
+
+    epoch: Annotated[int, Field(ge=1)]
+    accuracy: Fraction
+    loss: Annotated[float, Field(ge=0.0)]
+    cpu_seconds: Annotated[float, Field(ge=0.0)]
+    """Of the training process, from its fork to the end of the epoch."""
 
 
 class Evaluation(Record):
     """An accuracy and the conditions it was measured under."""
 
     dataset: Name
+    dataset_version: Annotated[int, Field(ge=1)] = 1
+    """Of the splits: accuracies on different ones are not compared."""
     split: Literal["search", "test"] = "search"
     """The split that was scored; selection only ever sees ``search``."""
+    transform: Name = PLAIN
+    """What was done to images, by LEMUR's name; its random steps in training alone."""
     epochs: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0)]
     accuracy: Fraction
@@ -206,6 +224,10 @@ class Evaluation(Record):
     precision: Precision = "float32"
     channels_last: bool = False
     torch_version: str = ""
+    budget_seconds: Annotated[float, Field(gt=0.0)] | None = None
+    """No epoch began after so many seconds of training; ``epochs`` says how many there were."""
+    curve: tuple[CurvePoint, ...] = ()
+    """The learning curve, where one was asked for."""
     flags: tuple[Flag, ...] = ()
     """What a reader of the accuracy should know of how it came about."""
 
@@ -216,6 +238,7 @@ class Evaluation(Record):
         kind = self.device.partition(":")[0]
         return "-".join(
             [stem]
+            + ([self.transform] if self.transform != PLAIN else [])
             + ([kind] if kind != "cpu" else [])
             + (["bf16"] if self.precision == "bf16" else [])
             + (["cl"] if self.channels_last else [])
@@ -260,10 +283,22 @@ class Kept(Record):
     evaluation: Evaluation
     parent_accuracy: Fraction
     """The parent's accuracy under the same conditions."""
+    noise_floor: Annotated[float, Field(ge=0.0)] | None = None
+    """The gain from which it counts as better, where the noise of such measurements is known."""
     seconds: Annotated[float, Field(ge=0.0)]
     """Wall time spent on the candidate, checks included."""
     output: Text = ""
     """What the candidate printed."""
+
+    @property
+    def gain(self) -> float:
+        """Its accuracy minus its parent's."""
+        return self.evaluation.accuracy - self.parent_accuracy
+
+    @property
+    def improved(self) -> bool:
+        """Whether the gain is beyond the noise floor, or beyond zero where none is known."""
+        return self.gain > (self.noise_floor or 0.0)
 
 
 class Rejected(Record):

@@ -5,9 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from deltanas_agent.config import Budget, Deltas, Measurement, RunConfig, Selection
+from deltanas_agent.config import (
+    Budget,
+    Deltas,
+    Measurement,
+    Replication,
+    RunConfig,
+    Selection,
+)
 from deltanas_agent.evaluator import Evaluator
-from deltanas_agent.loop import AnswerEnded, Event, Loop, SlotSkipped
+from deltanas_agent.loop import AnswerEnded, Event, Loop, Replicated, SlotSkipped
+from deltanas_agent.trainers import Place, Trainers
 from deltanas_repo_store.baselines import baselines
 from deltanas_repo_store.entries import KeptEntry, RejectedEntry
 from deltanas_repo_store.errors import ConfigError, ProposerError, StoreBusy
@@ -203,7 +211,7 @@ def test_an_interrupted_answer_is_taken_up_and_not_asked_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(evaluator, "evaluate", interrupt)
+        patch.setattr(evaluator, "admit", interrupt)
         with pytest.raises(KeyboardInterrupt):
             loop(evaluator, Scripted(novel)).drive()
     assert len(store.pending("night")) == 1
@@ -363,3 +371,93 @@ def test_a_measurement_with_other_numerics_is_not_taken_for_one_of_these(
     evaluator.measure(baseline.id)
     halved = evaluator.measurement.model_copy(update={"precision": "bf16"})
     assert replace(evaluator, measurement=halved).measure(baseline.id).precision == "bf16"
+
+
+def lineage(store: Store) -> list[tuple[str, object]]:
+    return sorted(
+        (entry.key.name, entry.accuracy if isinstance(entry, KeptEntry) else entry.code)
+        for entry in store.candidates("night")
+    )
+
+
+def test_trainings_side_by_side_end_as_those_one_after_the_other(
+    sandbox: Sandbox, digits: Dataset
+) -> None:
+    config = RunConfig(cycles=2, candidates=4, measurement=MEASUREMENT)
+    lineages = []
+    for num_places in (1, 3):
+        store = Store(MemoryRepository())
+        store.import_baseline("wide-net", WIDE)
+        with Trainers([Place(Sandbox(), "cpu") for _ in range(num_places)]) as trainers:
+            evaluator = Evaluator(
+                store, sandbox, digits, NoveltyIndex(store), MEASUREMENT, trainers=trainers
+            )
+            loop(evaluator, MutationProposer(), config).drive()
+        lineages.append(lineage(store))
+    assert lineages[0] == lineages[1]
+    assert len(lineages[0]) >= 8
+
+
+def test_a_twin_of_a_network_in_training_is_not_trained(sandbox: Sandbox, digits: Dataset) -> None:
+    store = Store(MemoryRepository())
+    store.import_baseline("wide-net", WIDE)
+    with Trainers([Place(Sandbox(), "cpu") for _ in range(2)]) as trainers:
+        evaluator = Evaluator(
+            store, sandbox, digits, NoveltyIndex(store), MEASUREMENT, trainers=trainers
+        )
+        config = ONE.model_copy(update={"candidates": 2, "attempts": 1})
+        loop(evaluator, Scripted(novel, novel), config).drive()
+    assert endings(store) == [("c01-001", "kept"), ("c01-002", "novelty: exact-duplicate")]
+
+
+def test_baselines_are_measured_with_all_seeds(store: Store, evaluator: Evaluator) -> None:
+    loop(evaluator, Scripted(novel)).drive()
+    [baseline, *_] = store.entries()
+    seeds = [each.seed for each in store.evaluations(baseline.id)]
+    assert sorted(seeds) == [42, 43, 44]
+
+
+def test_a_candidate_is_recorded_with_the_noise_floor(store: Store, evaluator: Evaluator) -> None:
+    loop(evaluator, Scripted(novel)).drive()
+    [entry] = store.candidates("night")
+    outcome = store.outcome(entry.key)
+    assert isinstance(outcome, Kept)
+    assert outcome.noise_floor == evaluator.noise_floor()
+    assert isinstance(entry, KeptEntry)
+    assert entry.improved == outcome.improved
+
+
+def test_the_best_count_with_their_mean_over_all_seeds(store: Store, evaluator: Evaluator) -> None:
+    events: list[Event] = []
+    loop(evaluator, Scripted(novel), notify=events.append).drive()
+    [replicated] = [event for event in events if isinstance(event, Replicated)]
+    kept = store.evaluations(store.resolve("night/c01-001"))
+    assert replicated.name == "night/c01-001"
+    assert replicated.mean == pytest.approx(sum(each.accuracy for each in kept) / 3)
+
+
+def test_with_one_seed_everything_is_measured_once(store: Store, evaluator: Evaluator) -> None:
+    once = ONE.model_copy(update={"replication": Replication(seeds=1)})
+    loop(evaluator, Scripted(novel), once).drive()
+    assert evaluator.noise_floor() is None
+    assert {len(each) for each in store.measured().values()} == {1}
+
+
+def test_a_run_measures_through_its_transform(store: Store, evaluator: Evaluator) -> None:
+    flipped = evaluator.measurement.model_copy(update={"transform": "norm_32_flip"})
+    [baseline] = store.entries()
+    evaluation = replace(evaluator, measurement=flipped).measure(baseline.id)
+    assert evaluation.transform == "norm_32_flip"
+    assert evaluation != evaluator.measure(baseline.id)
+
+
+def test_a_source_full_of_data_is_refused_before_it_is_built(
+    store: Store, evaluator: Evaluator
+) -> None:
+    def embedding(source: str) -> str:
+        return f"TABLE = {list(range(10_000))}\n{novel(source)}"
+
+    config = ONE.model_copy(update={"attempts": 1})
+    loop(evaluator, Scripted(embedding), config).drive()
+    [(_, ending)] = endings(store)
+    assert ending == "interface: embedded-data"

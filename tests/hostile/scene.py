@@ -228,6 +228,7 @@ def build(
         "hparams": {"lr": 0.1, "momentum": 0.9},
         "in_shape": [2, 1, 8, 8],
         "num_classes": 10,
+        "complex_inputs": False,
         "seed": 0,
     }
     limits = Limits(wall_seconds=wall_seconds, memory_bytes=memory_bytes)

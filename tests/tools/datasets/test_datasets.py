@@ -38,7 +38,7 @@ def images(dataset: Dataset, split: str) -> NDArray[np.uint8]:
 
 def test_digits_have_the_sizes_and_shapes_they_promise(digits: Dataset) -> None:
     assert (digits.num_train, digits.num_search, digits.num_test) == (1197, 300, 300)
-    assert digits.in_shape(64) == (64, 1, 28, 28)
+    assert digits.image_shape == (1, 28, 28)
     for split, size in zip(SPLITS, (1197, 300, 300), strict=True):
         assert images(digits, split).shape == (size, 1, 28, 28)
         assert images(digits, split).dtype == np.uint8

@@ -28,6 +28,7 @@ def build(
         "hparams": {"lr": 0.1, "momentum": 0.9},
         "in_shape": [4, 1, 8, 8],
         "num_classes": 10,
+        "complex_inputs": False,
         "seed": seed,
     }
     return sandbox.run("build", payload, limits=limits)

@@ -29,6 +29,7 @@ def build(sandbox: Sandbox, source: str, *, wall_seconds: float = 60) -> Complet
         "hparams": {"lr": 0.1, "momentum": 0.9},
         "in_shape": [4, 1, 8, 8],
         "num_classes": 10,
+        "complex_inputs": False,
         "seed": 0,
     }
     return sandbox.run("build", payload, limits=Limits(wall_seconds=wall_seconds))

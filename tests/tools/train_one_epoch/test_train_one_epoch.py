@@ -145,10 +145,10 @@ def test_a_curve_has_every_epoch_and_ends_with_the_result(
     trained = train_one_epoch(
         candidate, digits, sandbox=sandbox, seed=1, limits=LIMITS, epochs=3, curve=True
     )
-    assert [point.epoch for point in trained.curve] == [1, 2, 3]
-    assert trained.curve[0].loss == train(sandbox, digits, candidate).evaluation.loss
-    assert trained.curve[-1].loss == trained.evaluation.loss
-    assert trained.curve[0].cpu_seconds < trained.curve[-1].cpu_seconds
+    assert [point.epoch for point in trained.evaluation.curve] == [1, 2, 3]
+    assert trained.evaluation.curve[0].loss == train(sandbox, digits, candidate).evaluation.loss
+    assert trained.evaluation.curve[-1].loss == trained.evaluation.loss
+    assert trained.evaluation.curve[0].cpu_seconds < trained.evaluation.curve[-1].cpu_seconds
 
 
 def test_no_epoch_begins_after_the_budget(sandbox: Sandbox, digits: Dataset) -> None:
@@ -163,7 +163,7 @@ def test_no_epoch_begins_after_the_budget(sandbox: Sandbox, digits: Dataset) -> 
         budget_seconds=0.3,
         curve=True,
     )
-    assert trained.evaluation.epochs == len(trained.curve) == 2
+    assert trained.evaluation.epochs == len(trained.evaluation.curve) == 2
 
 
 def test_the_test_split_is_scored_when_it_is_asked_for(sandbox: Sandbox, digits: Dataset) -> None:

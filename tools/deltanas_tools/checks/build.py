@@ -27,11 +27,13 @@ def check_build(
     num_classes: int,
     sandbox: Sandbox,
     limits: Limits,
+    complex_inputs: bool = False,
     seed: int = 0,
 ) -> Build:
     """Build the network, run it on one random batch, and trace what it computes.
 
-    ``in_shape`` is ``(batch, channels, height, width)`` with the real batch size.
+    ``in_shape`` is ``(batch, channels, height, width)`` with the real batch size; inputs are
+    float32, or complex64 with ``complex_inputs``.
 
     Raises:
         BuildError: code ``interface``, ``construct``, ``forward``, ``output-shape`` or
@@ -44,6 +46,7 @@ def check_build(
         "hparams": dict(architecture.hparams),
         "in_shape": list(in_shape),
         "num_classes": num_classes,
+        "complex_inputs": complex_inputs,
         "seed": seed,
     }
     outcome = sandbox.run("build", payload, limits=limits)

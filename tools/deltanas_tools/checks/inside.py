@@ -39,7 +39,8 @@ def build(payload: Mapping[str, Any], files: Files) -> Reply:
         prm=prm,
         device=torch.device("cpu"),
     )
-    inputs = torch.randn(in_shape)
+    dtype = torch.complex64 if payload["complex_inputs"] else torch.float32
+    inputs = torch.randn(in_shape, dtype=dtype)
     net.train()
     with _Trace() as trace, blamed("forward", "Net.forward", source):
         output = net(inputs)

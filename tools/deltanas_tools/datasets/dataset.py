@@ -58,10 +58,6 @@ class Dataset(Record):
     """CRC-32 of each array's file."""
     folder: Path
 
-    def in_shape(self, batch: int) -> tuple[int, int, int, int]:
-        """Return ``(batch, channels, height, width)``, as a network's constructor gets it."""
-        return (batch, *self.image_shape)
-
     def path(self, array: ArrayName) -> Path:
         """Return where an array lies."""
         return self.folder / f"{array}.npy"

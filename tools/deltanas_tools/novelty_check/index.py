@@ -53,6 +53,7 @@ class NoveltyIndex:
     store: ArchitectureReader
     threshold: float = THRESHOLD
     _known: dict[ArchitectureId, _Known | None] = field(default_factory=dict)
+    _under_way: dict[str, _Known] = field(default_factory=dict)
 
     def check(self, source: str, *, leave_out: ArchitectureId | None = None) -> NoveltyReport:
         """Return the nearest architecture and whether it is too near.
@@ -78,6 +79,23 @@ class NoveltyIndex:
             nearest=nearest,
             exact_duplicate_of=twin,
             threshold=self.threshold,
+        )
+
+    def begin(self, name: str, source: str) -> None:
+        """Note a network that is being trained, and is not in the store as yet."""
+        self._under_way[name] = _Known(digest(source), signature(source))
+
+    def end(self, name: str) -> None:
+        """Forget a network that was being trained: the store has it now, or never will."""
+        self._under_way.pop(name, None)
+
+    def has_nearer_under_way(self, source: str, report: NoveltyReport) -> bool:
+        """Say whether a network in training would change the ``report`` of ``source``."""
+        mine = _Known(digest(source), signature(source))
+        return any(
+            other.digest == mine.digest
+            or estimate_jaccard(mine.signature, other.signature) > report.similarity
+            for other in self._under_way.values()
         )
 
     def _refresh(self) -> None:

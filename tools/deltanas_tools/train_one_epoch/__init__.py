@@ -5,11 +5,11 @@ leaves logits. The labels they are scored on never leave the parent.
 """
 
 from deltanas_tools.train_one_epoch.train import (
-    CurvePoint,
     Numerics,
     Trained,
     batch_size,
+    in_shape,
     train_one_epoch,
 )
 
-__all__ = ["CurvePoint", "Numerics", "Trained", "batch_size", "train_one_epoch"]
+__all__ = ["Numerics", "Trained", "batch_size", "in_shape", "train_one_epoch"]

@@ -24,10 +24,14 @@ from deltanas_tools.sandbox.candidate import (
 )
 from deltanas_tools.sandbox.child import Files, Reply, mark
 from deltanas_tools.sandbox.memory_files import read_all, write_all
-from deltanas_tools.train_one_epoch.batches import Batches, Normalise, ranges
+from deltanas_tools.train_one_epoch.batches import Batches, Inputs, ranges
 from deltanas_tools.train_one_epoch.weights import FIXED, TRAINABLE
+from deltanas_tools.transforms import parse, supported_names
+from deltanas_tools.transforms.batched import MEMORY_BUDGET, Pipeline
 
 _NUMPY = {"uint8": np.uint8, "int64": np.int64}
+_TRANSFORMS = {name: parse(name) for name in supported_names()}
+"""Read while files can be: in the server, before there are walls."""
 
 
 def train(payload: Mapping[str, Any], files: Files) -> Reply:
@@ -41,12 +45,14 @@ def train(payload: Mapping[str, Any], files: Files) -> Reply:
     """
     net, source, device = _net(payload)
     mark()
+    images, pipeline = _pipeline(payload, train=True).prepare(
+        _array(files, payload, "images").to(device), memory_budget=_memory_budget(payload, device)
+    )
     batches = Batches(
-        _array(files, payload, "images").to(device),
+        images,
         _array(files, payload, "labels").to(device),
+        pipeline,
         batch=payload["in_shape"][0],
-        mean=payload["mean"],
-        std=payload["std"],
         seed=payload["seed"],
         memory_format=_memory_format(payload),
     )
@@ -74,16 +80,17 @@ def predict(payload: Mapping[str, Any], files: Files) -> Reply:
     """
     net, source, device = _net(payload)
     images = _array(files, payload, "images")
-    normalise = Normalise(payload["mean"], payload["std"], device, _memory_format(payload))
+    mark()
+    inputs = Inputs(_pipeline(payload, train=False), memory_format=_memory_format(payload))
     start = 0
     for name in payload["weights"]:
         _load(net, source, files[name])
         net.eval()
         # As large as in training: networks may have the batch size of in_shape built in.
         for first, last in ranges(len(images), payload["in_shape"][0]):
-            inputs = normalise(images[first:last].to(device))
+            batch = inputs(images[first:last].to(device))
             with _precision(payload):
-                logits = _logits(net, source, inputs, payload["num_classes"])
+                logits = _logits(net, source, batch, payload["num_classes"])
             data = logits.float().cpu().contiguous().numpy().astype("<f4", copy=False).tobytes()
             write_all(files["logits"], data, start)
             start += len(data)
@@ -102,6 +109,20 @@ def _net(payload: Mapping[str, Any]) -> tuple[nn.Module, str, torch.device]:
         device=device,
     )
     return net.to(memory_format=_memory_format(payload)), source, device
+
+
+def _pipeline(payload: Mapping[str, Any], *, train: bool) -> Pipeline:
+    transform = _TRANSFORMS[payload["transform"]]
+    return Pipeline.of(transform, mean=payload["mean"], std=payload["std"], train=train)
+
+
+def _memory_budget(payload: Mapping[str, Any], device: torch.device) -> int:
+    """Return how many bytes the training set may take once it is resized."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free // 4
+    limit: int = payload["memory_bytes"]
+    return min(MEMORY_BUDGET, limit // 4)
 
 
 def _prm(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,21 +1,37 @@
 """The operation, on the parent's side: two children, and a score that only the parent computes."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Annotated
 
 from pydantic import Field
 
-from deltanas_repo_store.records import Architecture, Evaluation, Flag, Precision, Record
+from deltanas_repo_store.records import (
+    PLAIN,
+    Architecture,
+    CurvePoint,
+    Evaluation,
+    Flag,
+    Precision,
+    Record,
+)
 from deltanas_tools.datasets import Dataset
 from deltanas_tools.sandbox import Completed, Limits, Sandbox
 from deltanas_tools.sandbox.memory_files import memory_file
 from deltanas_tools.train_one_epoch.children import Job, Report, ScoredSplit
 from deltanas_tools.train_one_epoch.score import score
+from deltanas_tools.transforms import Transform, parse
 
+PLAIN_TRANSFORM = parse(PLAIN)
 DEFAULT_BATCH = 64
 """Batch size of a network whose hyper-parameters name none."""
 _SLOW_CONSTRUCTION_SECONDS = 1.0
+FORWARD_PASSES = 3
+"""What a training step costs in forward passes: one, and a backward pass of about two."""
+EXTRA_COMPUTE = 3.0
+"""How many times the explained cost is suspicious; our baselines have 0.5 to 1.6."""
+_FIXED_SECONDS = 0.25
 
 
 class Numerics(Record):
@@ -28,22 +44,11 @@ class Numerics(Record):
     """Faster convolutions, for networks that do not flatten with ``view``."""
 
 
-class CurvePoint(Record):
-    """A network after one of its epochs."""
-
-    epoch: int
-    accuracy: float
-    loss: float
-    cpu_seconds: float
-    """Of the training child, from its fork to the end of the epoch."""
-
-
 class Trained(Record):
     """A measurement, and what the candidate printed while it was taken."""
 
     evaluation: Evaluation
     output: str
-    curve: tuple[CurvePoint, ...] = ()
 
 
 def train_one_epoch(
@@ -57,6 +62,7 @@ def train_one_epoch(
     budget_seconds: float | None = None,
     split: ScoredSplit = "search",
     curve: bool = False,
+    transform: Transform = PLAIN_TRANSFORM,
     numerics: Numerics = Numerics(),  # noqa: B008 (frozen)
 ) -> Trained:
     """Train the network and score it on ``split``; with ``curve``, after each epoch.
@@ -70,16 +76,19 @@ def train_one_epoch(
             of the sandbox's (``timeout``, ``out-of-memory``, ``crash``, ``error``, ``flood``,
             ``bad-result``).
         SandboxError: the sandbox cannot be started; the candidate is not to blame.
+        ConfigError: the transform cannot be applied to the data set's images.
     """
     if numerics.device != "cpu":
         limits = limits.model_copy(update={"memory_bytes": None})
     payload: dict[str, object] = {
         "source": architecture.source,
         "hparams": dict(architecture.hparams),
-        "in_shape": list(dataset.in_shape(batch_size(architecture))),
+        "in_shape": list(in_shape(architecture, dataset, transform)),
         "num_classes": dataset.num_classes,
         "mean": list(dataset.mean),
         "std": list(dataset.std),
+        "transform": transform.name,
+        "memory_bytes": limits.memory_bytes,
         "seed": seed,
         **numerics.model_dump(),
     }
@@ -97,7 +106,9 @@ def train_one_epoch(
     scores = [score(each, labels) for each in logits]
     evaluation = Evaluation(
         dataset=dataset.name,
+        dataset_version=dataset.version,
         split=split,
+        transform=transform.name,
         epochs=report.epochs,
         seed=seed,
         accuracy=scores[-1][0],
@@ -111,15 +122,22 @@ def train_one_epoch(
         isolation=sandbox.isolation,
         **numerics.model_dump(),
         torch_version=version("torch"),
-        flags=_flags(trained, report),
+        budget_seconds=budget_seconds,
+        curve=_curve(scores[:-1], trained),
+        flags=_flags(trained, report, scored, dataset.num_train / len(labels) / len(logits)),
     )
-    points = [
-        CurvePoint(epoch=epoch, accuracy=accuracy, loss=loss, cpu_seconds=mark.cpu_seconds)
-        for epoch, ((accuracy, loss), mark) in enumerate(
-            zip(scores[:-1], trained.marks[1:], strict=False), start=1
-        )
-    ]
-    return Trained(evaluation=evaluation, output=trained.output, curve=tuple(points))
+    return Trained(evaluation=evaluation, output=trained.output)
+
+
+def in_shape(
+    architecture: Architecture, dataset: Dataset, transform: Transform
+) -> tuple[int, int, int, int]:
+    """Return ``(batch, channels, height, width)``, as a network's constructor gets it.
+
+    Raises:
+        ConfigError: the transform cannot be applied to the data set's images.
+    """
+    return (batch_size(architecture), *transform.image_shape(*dataset.image_shape))
 
 
 def batch_size(architecture: Architecture) -> int:
@@ -128,7 +146,18 @@ def batch_size(architecture: Architecture) -> int:
     return batch if isinstance(batch, int) and batch > 0 else DEFAULT_BATCH
 
 
-def _flags(trained: Completed, report: Report) -> tuple[Flag, ...]:
+def _curve(scores: Sequence[tuple[float, float]], trained: Completed) -> tuple[CurvePoint, ...]:
+    return tuple(
+        CurvePoint(epoch=epoch, accuracy=accuracy, loss=loss, cpu_seconds=mark.cpu_seconds)
+        for epoch, ((accuracy, loss), mark) in enumerate(
+            zip(scores, trained.marks[1:], strict=False), start=1
+        )
+    )
+
+
+def _flags(
+    trained: Completed, report: Report, scored: Completed, train_images_per_scored: float
+) -> tuple[Flag, ...]:
     flags: list[Flag] = []
     construction = trained.marks[0].cpu_seconds
     if construction > max(_SLOW_CONSTRUCTION_SECONDS, trained.cpu_seconds / 2):
@@ -137,4 +166,9 @@ def _flags(trained: Completed, report: Report) -> tuple[Flag, ...]:
         flags.append("extra-passes")
     if report.passes < report.epochs:
         flags.append("partial-pass")
+    training = trained.marks[report.epochs].cpu_seconds - construction
+    scoring = scored.cpu_seconds - scored.marks[0].cpu_seconds if scored.marks else 0.0
+    explained = FORWARD_PASSES * scoring * train_images_per_scored * report.epochs
+    if training > EXTRA_COMPUTE * explained + _FIXED_SECONDS:
+        flags.append("extra-compute")
     return tuple(flags)
