@@ -94,7 +94,8 @@ def _datasets() -> Iterator[Finding]:
 
 def _sandbox() -> Iterator[Finding]:
     missing = [f"{name}: {reason}" for name in BACKENDS if (reason := why_not(name))]
-    probe = {"source": "", "hparams": {}, "in_shape": [1, 1, 28, 28], "num_classes": 10, "seed": 0}
+    probe = {"source": "", "hparams": {}, "in_shape": [1, 1, 28, 28], "num_classes": 10}
+    probe |= {"complex_inputs": False, "seed": 0}
     with Sandbox(parse_measurement().sandbox) as sandbox:
         try:
             sandbox.run("build", probe, limits=Limits(wall_seconds=60))

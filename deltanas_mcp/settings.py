@@ -41,7 +41,7 @@ def parse_run_config(values: object, *, where: str) -> RunConfig:
         raise ConfigError(f"{where}: {_faults(error)}") from error
 
 
-def parse_measurement(**values: str | int) -> Measurement:
+def parse_measurement(**values: str | float | bool | None) -> Measurement:
     """Check the conditions of a single measurement.
 
     Raises:

@@ -35,7 +35,13 @@ class Measurement(Record):
     dataset: Name = "digits"
     transform: Annotated[Name, AfterValidator(_known_transform)] = PLAIN
     """What is done to images, by LEMUR's name, such as ``norm_32_flip``."""
+    split: Literal["search", "test"] = "search"
+    """What is scored. The test split is for the report at the end; the paper selects on it."""
     epochs: Annotated[int, Field(ge=1)] = 1
+    budget_seconds: Annotated[float, Field(gt=0)] | None = None
+    """No epoch begins after so many seconds of training, however many are left."""
+    curve: bool = False
+    """Score the network after each epoch as well."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     """Of weights, batches and dropout; the same for a candidate and its parent."""
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"

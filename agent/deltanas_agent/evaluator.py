@@ -42,7 +42,7 @@ from deltanas_tools.checks import (
 from deltanas_tools.datasets import Dataset
 from deltanas_tools.novelty_check import NoveltyIndex
 from deltanas_tools.sandbox import Sandbox
-from deltanas_tools.train_one_epoch import Trained, in_shape, train_one_epoch
+from deltanas_tools.train_one_epoch import OnEpoch, Trained, in_shape, train_one_epoch
 from deltanas_tools.transforms import Transform, parse
 
 Measuring = Callable[[], Evaluation]
@@ -93,9 +93,16 @@ class Evaluator:
         return self.begin_measuring(architecture_id, seed=seed)()
 
     def begin_measuring(
-        self, architecture_id: ArchitectureId, *, seed: int | None = None
+        self,
+        architecture_id: ArchitectureId,
+        *,
+        seed: int | None = None,
+        on_epoch: OnEpoch = lambda _: None,
     ) -> Measuring:
-        """Begin what `measure` does; the result waits for its end, and keeps it."""
+        """Begin what `measure` does; the result waits for its end, and keeps it.
+
+        ``on_epoch`` is called from another thread.
+        """
         seed = self.measurement.seed if seed is None else seed
         for known in self.store.evaluations(architecture_id):
             if known.seed == seed and self._comparable(known):
@@ -106,7 +113,9 @@ class Evaluator:
         except CandidateError as error:
             return partial(_raise, error)
         assert self.trainers is not None
-        training = self.trainers.submit(lambda place: self._train(architecture, place, seed))
+        training = self.trainers.submit(
+            lambda place: self._train(architecture, place, seed, on_epoch)
+        )
 
         def finish() -> Evaluation:
             evaluation = training.result().evaluation
@@ -282,7 +291,13 @@ class Evaluator:
     def _in_shape(self, architecture: Architecture) -> tuple[int, int, int, int]:
         return in_shape(architecture, self.dataset, self._transform)
 
-    def _train(self, architecture: Architecture, place: Place, seed: int | None = None) -> Trained:
+    def _train(
+        self,
+        architecture: Architecture,
+        place: Place,
+        seed: int | None = None,
+        on_epoch: OnEpoch = lambda _: None,
+    ) -> Trained:
         wanted = self.measurement
         return train_one_epoch(
             architecture,
@@ -291,6 +306,10 @@ class Evaluator:
             seed=wanted.seed if seed is None else seed,
             limits=wanted.train_limits(),
             epochs=wanted.epochs,
+            budget_seconds=wanted.budget_seconds,
+            split=wanted.split,
+            curve=wanted.curve,
+            on_epoch=on_epoch,
             transform=self._transform,
             numerics=wanted.numerics(place.device),
         )
@@ -300,11 +319,12 @@ class Evaluator:
         wanted = self.measurement
         return (
             evaluation.dataset == wanted.dataset
-            and evaluation.dataset_version == self.dataset.version
-            and evaluation.split == "search"
+            and evaluation.dataset_digest == self.dataset.digest
+            and evaluation.split == wanted.split
             and evaluation.transform == wanted.transform
-            and evaluation.epochs == wanted.epochs
-            and evaluation.budget_seconds is None
+            and evaluation.budget_seconds == wanted.budget_seconds
+            and (evaluation.epochs == wanted.epochs or wanted.budget_seconds is not None)
+            and bool(evaluation.curve) >= wanted.curve
             and evaluation.device.partition(":")[0] == wanted.device.partition(":")[0]
             and evaluation.precision == wanted.precision
             and evaluation.channels_last == wanted.channels_last

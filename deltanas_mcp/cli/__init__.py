@@ -1,11 +1,11 @@
 """The command line: parse, call one function, print. Nothing heavy is imported for ``--help``."""
 
-from deltanas_mcp.cli import health, operations, runs, stores
+from deltanas_mcp.cli import health, operations, runs, stores, training
 from deltanas_mcp.cli.app import app
 
 __all__ = ["app", "main"]
 
-for module in (stores, operations, runs, health):
+for module in (stores, operations, training, runs, health):
     module.register(app)
 
 

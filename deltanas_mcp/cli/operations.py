@@ -1,4 +1,4 @@
-"""One command per operation: propose, apply, check, novelty, train, and the data sets."""
+"""One command per operation: propose, apply, check, novelty, and the data sets."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deltanas_mcp.cli.app import DEFAULT_STORE, DatasetOption, SeedOption, StoreOption
+from deltanas_mcp.cli.app import DEFAULT_STORE, DatasetOption, StoreOption
 
 if TYPE_CHECKING:
     from deltanas_repo_store.records import Architecture, Pending
@@ -22,7 +22,7 @@ Target = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (propose, apply, check, novelty, train):
+    for command in (propose, apply, check, novelty):
         app.command()(command)
     app.add_typer(datasets, name="datasets")
 
@@ -139,43 +139,6 @@ def novelty(target: Target, store: StoreOption = DEFAULT_STORE) -> None:
     )
     if report.exact_duplicate_of:
         typer.echo(f"the same network in other words: {report.exact_duplicate_of[:10]}")
-
-
-def train(
-    target: Target,
-    store: StoreOption = DEFAULT_STORE,
-    dataset: DatasetOption = "digits",
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs.")] = 1,
-    seed: SeedOption = 42,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads.")] = 1,
-    download: Annotated[bool, typer.Option("--download", help="Fetch a missing data set.")] = False,
-) -> None:
-    """Train and score; a pending candidate goes through all gates and becomes a commit."""
-    from deltanas_mcp.cli.tables import console, print_outcome
-    from deltanas_mcp.settings import parse_measurement
-    from deltanas_mcp.wiring import open_workbench
-
-    measurement = parse_measurement(
-        dataset=dataset, epochs=epochs, seed=seed, device=device, threads=threads
-    )
-    with open_workbench(store) as bench:
-        pending = bench.store.find_pending(target)
-        evaluator = bench.evaluator(measurement, download=download)
-        with console.status(f"training {target} on {dataset} (Ctrl-C stops; nothing is lost)"):
-            if pending is None:
-                measured = evaluator.measure(bench.store.resolve(target))
-            else:
-                outcome = evaluator.evaluate(pending)
-                bench.store.finish(outcome)
-    if pending is not None:
-        print_outcome(console, outcome)
-        typer.echo(f"details: deltanas show {target} --store {store}")
-    else:
-        typer.echo(
-            f"accuracy {measured.accuracy:.4f} · loss {measured.loss:.4f} · "
-            f"{measured.num_params:,} params · {measured.seconds:.1f} s · search split"
-        )
 
 
 datasets = typer.Typer(help="List the data sets, or fetch one.", invoke_without_command=True)

@@ -13,9 +13,7 @@ from typing import Annotated
 import typer
 
 from deltanas_mcp.cli.app import DEFAULT_STORE, StoreOption
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells count it: 128 plus the number of SIGINT."""
+from deltanas_mcp.cli.training import INTERRUPTED, DevicesOption, PerDeviceOption
 
 
 class IfExists(StrEnum):
@@ -25,18 +23,6 @@ class IfExists(StrEnum):
     RESUME = "resume"
     NEW = "new"
     REFUSE = "refuse"
-
-
-DevicesOption = Annotated[
-    str,
-    typer.Option(
-        help="Devices to train on side by side, as in cuda:0,cuda:1; the configuration's where "
-        "left out."
-    ),
-]
-PerDeviceOption = Annotated[
-    int, typer.Option(min=1, max=64, help="Trainings at the same time on each device.")
-]
 
 
 def register(app: typer.Typer) -> None:

@@ -14,6 +14,7 @@ from deltanas_repo_store.entries import KeptEntry, RejectedEntry
 from deltanas_repo_store.records import Kept, Outcome
 
 console = Console(highlight=False)
+error_console = Console(highlight=False, stderr=True)
 
 
 def print_leaderboard(standings: Sequence[Standing], *, limit: int) -> None:

@@ -192,8 +192,8 @@ class Evaluation(Record):
     """An accuracy and the conditions it was measured under."""
 
     dataset: Name
-    dataset_version: Annotated[int, Field(ge=1)] = 1
-    """Of the splits: accuracies on different ones are not compared."""
+    dataset_digest: str = ""
+    """Of every byte of the splits: accuracies on different ones are not compared."""
     split: Literal["search", "test"] = "search"
     """The split that was scored; selection only ever sees ``search``."""
     transform: Name = PLAIN
@@ -217,6 +217,8 @@ class Evaluation(Record):
     """What of it the second process took, which has the weights and no training data."""
     peak_memory_bytes: Annotated[int, Field(ge=0)]
     """Peak resident memory of the larger of the two processes."""
+    peak_gpu_bytes: Annotated[int, Field(ge=0)] = 0
+    """Peak GPU memory of the larger of them; 0 on a CPU, and where it cannot be seen."""
     isolation: str
     """What stood between the candidate and the host."""
     device: str = "cpu"
@@ -224,6 +226,8 @@ class Evaluation(Record):
     precision: Precision = "float32"
     channels_last: bool = False
     torch_version: str = ""
+    processor: str = ""
+    """Model of the CPU or the GPU; on another one the last bits may differ."""
     budget_seconds: Annotated[float, Field(gt=0.0)] | None = None
     """No epoch began after so many seconds of training; ``epochs`` says how many there were."""
     curve: tuple[CurvePoint, ...] = ()
@@ -239,6 +243,7 @@ class Evaluation(Record):
         return "-".join(
             [stem]
             + ([self.transform] if self.transform != PLAIN else [])
+            + ([f"b{self.budget_seconds:g}"] if self.budget_seconds is not None else [])
             + ([kind] if kind != "cpu" else [])
             + (["bf16"] if self.precision == "bf16" else [])
             + (["cl"] if self.channels_last else [])

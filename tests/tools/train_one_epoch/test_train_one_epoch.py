@@ -5,12 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from deltanas_repo_store.baselines import baselines
 from deltanas_repo_store.errors import TrainError
 from deltanas_repo_store.records import Architecture
 from deltanas_tools.datasets import Dataset
 from deltanas_tools.sandbox import Completed, Failed, Limits, Sandbox
-from deltanas_tools.train_one_epoch import Numerics, Trained, batch_size, train_one_epoch
+from deltanas_tools.train_one_epoch import Numerics, OnEpoch, Trained, batch_size, train_one_epoch
 from deltanas_tools.train_one_epoch.score import score
+from deltanas_tools.transforms import parse
 from tests.networks_for_tests import architecture, network
 
 LIMITS = Limits(wall_seconds=60, memory_bytes=2**30)
@@ -30,6 +32,7 @@ class Recorder(Sandbox):
         *,
         limits: Limits,
         files: Mapping[str, int] | None = None,
+        on_mark: OnEpoch = lambda _: None,
     ) -> Completed | Failed:
         self.requests.append((payload, files or {}, limits))
         return Failed("timeout", "recorded", 0.0, 0.0, 0, "")
@@ -411,3 +414,71 @@ def test_equal_logits_lose_the_logarithm_of_the_number_of_classes() -> None:
     accuracy, loss = score(np.zeros((4, 4), np.float32), labels)
     assert accuracy == 0.25
     assert loss == pytest.approx(np.log(4))
+
+
+def test_half_precision_learns_as_well(sandbox: Sandbox, digits: Dataset) -> None:
+    candidate = baselines()["wide-net"]
+    accuracies = [
+        train_one_epoch(
+            candidate,
+            digits,
+            sandbox=sandbox,
+            seed=1,
+            limits=LIMITS,
+            numerics=Numerics(precision=precision),
+        ).evaluation.accuracy
+        for precision in ("float32", "bf16")
+    ]
+    assert accuracies[1] == pytest.approx(accuracies[0], abs=0.05)
+
+
+def test_epochs_are_announced_as_they_end(sandbox: Sandbox, digits: Dataset) -> None:
+    announced: list[int] = []
+    train_one_epoch(
+        architecture(network()),
+        digits,
+        sandbox=sandbox,
+        seed=1,
+        limits=LIMITS,
+        epochs=3,
+        on_epoch=announced.append,
+    )
+    assert announced == sorted(set(announced))
+    assert announced[-1] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("norm_32_flip", (1, 32, 32)), ("norm_64_flip", (1, 64, 64))]
+)
+def test_images_are_transformed(
+    sandbox: Sandbox, digits: Dataset, name: str, shape: tuple[int, ...]
+) -> None:
+    source = network(learn="print(*inputs.shape[1:])")
+    trained = train_one_epoch(
+        architecture(source),
+        digits,
+        sandbox=sandbox,
+        seed=1,
+        limits=LIMITS,
+        transform=parse(name),
+    )
+    assert tuple(map(int, trained.output.split())) == shape
+    assert trained.evaluation.transform == name
+
+
+def test_a_network_that_trains_in_secret_is_flagged(sandbox: Sandbox, digits: Dataset) -> None:
+    again = """\
+for _ in range(300):
+    for images in train_data._images.split(64):
+        self.forward(train_data._inputs(images))
+"""
+    secret = train(sandbox, digits, architecture(network(learn=again)))
+    assert "extra-compute" in secret.evaluation.flags
+    open_one = train(sandbox, digits, architecture(network()))
+    assert open_one.evaluation.flags == ()
+
+
+def test_the_record_says_on_which_data_and_hardware(sandbox: Sandbox, digits: Dataset) -> None:
+    evaluation = train(sandbox, digits, architecture(network())).evaluation
+    assert evaluation.dataset_digest == digits.digest
+    assert evaluation.processor

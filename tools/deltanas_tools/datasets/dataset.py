@@ -1,5 +1,6 @@
 """A prepared data set: a folder of arrays and the manifest that says what is in them."""
 
+import hashlib
 import json
 import zlib
 from pathlib import Path
@@ -57,6 +58,12 @@ class Dataset(Record):
     checksums: dict[ArrayName, int]
     """CRC-32 of each array's file."""
     folder: Path
+
+    @property
+    def digest(self) -> str:
+        """Return 16 hexadecimal digits that change with any byte of any split."""
+        text = json.dumps([self.name, self.version, dict(sorted(self.checksums.items()))])
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def path(self, array: ArrayName) -> Path:
         """Return where an array lies."""

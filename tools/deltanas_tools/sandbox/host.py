@@ -12,9 +12,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -80,6 +80,21 @@ class _Server:
         return clean_text(self.errors.read().decode(errors="replace")).strip()
 
 
+OnMark = Callable[[int], None]
+
+
+@contextmanager
+def _gpu_memory(server: _Server, cuda: bool) -> Iterator[Callable[[], int]]:
+    """Watch the GPU memory of a server's children; the peak is there when the block has ended."""
+    if not cuda:
+        yield lambda: 0
+        return
+    from deltanas_tools.sandbox.gpu_memory import watched  # loads NVIDIA's library
+
+    with watched(server.launched.process.pid) as watch:
+        yield lambda: watch.peak_bytes
+
+
 class Sandbox:
     """Runs model-written code in forks of a warm server, one at a time.
 
@@ -142,8 +157,11 @@ class Sandbox:
         *,
         limits: Limits,
         files: Mapping[str, int] | None = None,
+        on_mark: OnMark = lambda _: None,
     ) -> Completed | Failed:
         """Run ``entry`` on ``payload`` in a fresh child.
+
+        ``on_mark`` is told how many phases have ended, as they end, by the child's word.
 
         ``payload`` is JSON and holds the candidate's source; ``files`` are descriptors by name,
         which the child gets and nothing else of the file system. A server that is lost is replaced
@@ -164,7 +182,7 @@ class Sandbox:
         with self._lock:
             for _ in range(2):
                 try:
-                    return self._ask(frame, list(files.values()), limits)
+                    return self._ask(frame, list(files.values()), limits, on_mark)
                 except _ServerLost as error:
                     self._drop()
                     if self._closing:
@@ -175,20 +193,27 @@ class Sandbox:
         message = "the sandbox's fork server was lost twice while this candidate ran"
         return Failed("crash", message, 0.0, 0.0, 0, "")
 
-    def _ask(self, frame: bytes, fds: list[int], limits: Limits) -> Completed | Failed:
+    def _ask(
+        self, frame: bytes, fds: list[int], limits: Limits, on_mark: OnMark
+    ) -> Completed | Failed:
         if self._server is None:
             self._server = _start(self._isolation)
-        control = self._server.control
-        control.settimeout(limits.wall_seconds + ANSWER_GRACE_SECONDS)
-        try:
-            control.sendall(frame)
-            if fds:
-                socket.send_fds(control, [b"F"], fds)
-            header, blob = read_frame(control)
-        except (EOFError, OSError) as error:
-            raise _ServerLost from error
+        server = self._server
+        server.control.settimeout(limits.wall_seconds + ANSWER_GRACE_SECONDS)
+        with _gpu_memory(server, self._cuda) as peak_gpu_bytes:
+            try:
+                server.control.sendall(frame)
+                if fds:
+                    socket.send_fds(server.control, [b"F"], fds)
+                header, blob = read_frame(server.control)
+                while "marks" in header and "ended" not in header:
+                    on_mark(int(str(header["marks"])))
+                    header, blob = read_frame(server.control)
+            except (EOFError, OSError) as error:
+                raise _ServerLost from error
         watched = Watched.model_validate(header)
-        return _judge(watched, blob[: watched.output_size], blob[watched.output_size :], limits)
+        outcome = _judge(watched, blob[: watched.output_size], blob[watched.output_size :], limits)
+        return replace(outcome, peak_gpu_bytes=peak_gpu_bytes())
 
     def _drop(self) -> None:
         if self._server is not None:

@@ -86,6 +86,8 @@ class Completed:
     output: str
     marks: tuple[Mark, ...] = ()
     """Ends of the entry's phases; when they came is measured, that they came is its word."""
+    peak_gpu_bytes: int = 0
+    """Peak GPU memory, seen from outside; 0 where there is nothing to see."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class Failed:
     cpu_seconds: float
     peak_memory_bytes: int
     output: str
+    peak_gpu_bytes: int = 0
 
 
 def encode_frame(header: Mapping[str, object], blob: bytes = b"") -> bytes:

@@ -235,6 +235,7 @@ def _watch(control: socket.socket, child: Child, alarm_fd: int) -> Ended:
     poller = select.poll()
     for fd in (control.fileno(), alarm_fd, child.result_fd, child.output_fd):
         poller.register(fd, select.POLLIN)
+    announced = 0
     deadline = child.started + child.limits.wall_seconds
     while (left := deadline - time.monotonic()) > 0:
         for fd, _ in poller.poll(math.ceil(min(left, 3600) * 1000)):
@@ -244,6 +245,9 @@ def _watch(control: socket.socket, child: Child, alarm_fd: int) -> Ended:
                 os.read(alarm_fd, CHUNK)
             elif not child.take(fd):
                 poller.unregister(fd)  # its end: the candidate closed it
+        if len(child.marks) > announced:
+            announced = len(child.marks)
+            control.sendall(encode_frame({"marks": announced}))
         ended = child.ended()
         if ended is None and _has_exited(child.pid):
             child.drain()

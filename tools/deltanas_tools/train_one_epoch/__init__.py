@@ -4,6 +4,7 @@ One child gets training data and leaves weights; a second gets those and unlabel
 leaves logits. The labels they are scored on never leave the parent.
 """
 
+from deltanas_tools.train_one_epoch.children import OnEpoch
 from deltanas_tools.train_one_epoch.train import (
     Numerics,
     Trained,
@@ -12,4 +13,4 @@ from deltanas_tools.train_one_epoch.train import (
     train_one_epoch,
 )
 
-__all__ = ["Numerics", "Trained", "batch_size", "in_shape", "train_one_epoch"]
+__all__ = ["Numerics", "OnEpoch", "Trained", "batch_size", "in_shape", "train_one_epoch"]

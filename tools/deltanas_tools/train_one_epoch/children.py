@@ -1,7 +1,7 @@
 """The two children of a measurement: what each is given, and what is taken from it."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -28,6 +28,7 @@ MAX_WEIGHTS_BYTES = 2**30
 _SHORTEST_SCORING_SECONDS = 1.0
 
 ScoredSplit = Literal["search", "test"]
+OnEpoch = Callable[[int], None]
 Logits = NDArray[np.float32]
 
 
@@ -48,7 +49,12 @@ class Job:
     payload: Mapping[str, object]
 
     def train(
-        self, weights: Mapping[str, int], *, epochs: int, budget_seconds: float | None
+        self,
+        weights: Mapping[str, int],
+        *,
+        epochs: int,
+        budget_seconds: float | None,
+        on_epoch: OnEpoch,
     ) -> tuple[Completed, Report, dict[str, int], Contents]:
         """Train into the files of ``weights``: those of the epochs, if any, and the last.
 
@@ -66,7 +72,10 @@ class Job:
                 array = opened.enter_context(open(self.dataset.path(f"train_{name}"), "rb"))  # type: ignore[arg-type]
                 layouts[name], files[name] = _layout(array), array.fileno()
             payload["arrays"] = layouts
-            completed = self._run("train", payload, files, limits)
+            # The first mark is the end of the construction.
+            completed = self._run(
+                "train", payload, files, limits, lambda marks: on_epoch(marks - 1)
+            )
         try:
             report = Report.model_validate(completed.payload, strict=True)
             if report.epochs > epochs or len(completed.marks) <= report.epochs:
@@ -119,8 +128,9 @@ class Job:
         payload: Mapping[str, object],
         files: Mapping[str, int],
         limits: Limits,
+        on_mark: OnEpoch = lambda _: None,
     ) -> Completed:
-        outcome = self.sandbox.run(entry, payload, limits=limits, files=files)
+        outcome = self.sandbox.run(entry, payload, limits=limits, files=files, on_mark=on_mark)
         if isinstance(outcome, Failed):
             raise TrainError(outcome.message, code=outcome.code, output=outcome.output)
         return outcome

@@ -137,7 +137,9 @@ def _precision(payload: Mapping[str, Any]) -> AbstractContextManager[object]:
     if payload["precision"] == "float32":
         return nullcontext()
     kind = torch.device(payload["device"]).type
-    return torch.autocast(kind, dtype=torch.bfloat16)
+    # A cache of weights in bfloat16 would live as long as the context: a whole epoch, in which the
+    # network would go on to compute with those it began with.
+    return torch.autocast(kind, dtype=torch.bfloat16, cache_enabled=False)
 
 
 def _is_late(payload: Mapping[str, Any], started: float, epoch: int) -> bool:

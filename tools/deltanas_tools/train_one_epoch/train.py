@@ -19,7 +19,8 @@ from deltanas_repo_store.records import (
 from deltanas_tools.datasets import Dataset
 from deltanas_tools.sandbox import Completed, Limits, Sandbox
 from deltanas_tools.sandbox.memory_files import memory_file
-from deltanas_tools.train_one_epoch.children import Job, Report, ScoredSplit
+from deltanas_tools.train_one_epoch.children import Job, OnEpoch, Report, ScoredSplit
+from deltanas_tools.train_one_epoch.hardware import processor
 from deltanas_tools.train_one_epoch.score import score
 from deltanas_tools.transforms import Transform, parse
 
@@ -63,11 +64,13 @@ def train_one_epoch(
     split: ScoredSplit = "search",
     curve: bool = False,
     transform: Transform = PLAIN_TRANSFORM,
+    on_epoch: OnEpoch = lambda _: None,
     numerics: Numerics = Numerics(),  # noqa: B008 (frozen)
 ) -> Trained:
     """Train the network and score it on ``split``; with ``curve``, after each epoch.
 
-    No epoch begins after ``budget_seconds`` of training. On a CPU the same seed gives the same
+    No epoch begins after ``budget_seconds`` of training. ``on_epoch`` is told how many epochs have
+    ended, by the child's word. On a CPU the same seed gives the same
     accuracy. The limit on memory is one on address space, which CUDA cannot live with: on other
     devices than ``cpu`` it is not applied. The limit on wall time is one on both children.
 
@@ -97,7 +100,7 @@ def train_one_epoch(
         names = [f"epoch-{epoch}" for epoch in range(1, epochs + 1)] if curve else []
         weights = {name: files.enter_context(memory_file(name)) for name in [*names, "weights"]}
         trained, report, filled, contents = job.train(
-            weights, epochs=epochs, budget_seconds=budget_seconds
+            weights, epochs=epochs, budget_seconds=budget_seconds, on_epoch=on_epoch
         )
         scored, logits = job.predict(
             filled, split, seconds_left=limits.wall_seconds - trained.seconds
@@ -106,7 +109,7 @@ def train_one_epoch(
     scores = [score(each, labels) for each in logits]
     evaluation = Evaluation(
         dataset=dataset.name,
-        dataset_version=dataset.version,
+        dataset_digest=dataset.digest,
         split=split,
         transform=transform.name,
         epochs=report.epochs,
@@ -119,9 +122,11 @@ def train_one_epoch(
         construct_cpu_seconds=trained.marks[0].cpu_seconds,
         score_cpu_seconds=scored.cpu_seconds,
         peak_memory_bytes=max(trained.peak_memory_bytes, scored.peak_memory_bytes),
+        peak_gpu_bytes=max(trained.peak_gpu_bytes, scored.peak_gpu_bytes),
         isolation=sandbox.isolation,
         **numerics.model_dump(),
         torch_version=version("torch"),
+        processor=processor(numerics.device),
         budget_seconds=budget_seconds,
         curve=_curve(scores[:-1], trained),
         flags=_flags(trained, report, scored, dataset.num_train / len(labels) / len(logits)),
