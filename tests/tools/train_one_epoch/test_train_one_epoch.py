@@ -468,7 +468,7 @@ def test_images_are_transformed(
 
 def test_a_network_that_trains_in_secret_is_flagged(sandbox: Sandbox, digits: Dataset) -> None:
     again = """\
-for _ in range(300):
+for _ in range(800):
     for images in train_data._images.split(64):
         self.forward(train_data._inputs(images))
 """
