@@ -17,9 +17,8 @@ HOLDS = "holds"
 _OWN_OF_CUDA = (
     ("/proc/self/task", landlock.Access.WRITE_FILE | landlock.Access.TRUNCATE),
     ("/proc/self/maps", landlock.READ),
-    ("/proc/self/status", landlock.READ),
 )
-"""What the driver insists on: to name its threads, to find free addresses and its memory nodes."""
+"""What the driver insists on: to name its threads, and to find free addresses."""
 
 
 class Orders(Record):

@@ -24,8 +24,8 @@ _SYSTEM = (
     *("/dev/zero", "/dev/random", "/dev/urandom"),
 )
 _DRIVER = (
-    *("/sys", "/proc/driver/nvidia", "/proc/driver/nvidia-uvm", "/proc/devices"),
-    "/proc/sys/vm/mmap_min_addr",
+    *("/sys/devices", "/sys/bus/pci", "/sys/module/nvidia", "/sys/module/nvidia_uvm"),
+    *("/proc/driver/nvidia", "/proc/driver/nvidia-uvm", "/proc/devices"),
 )
 _DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia[0-9]*", "nvidia-caps/*")
 _SITES = frozenset({"site-packages", "dist-packages"})

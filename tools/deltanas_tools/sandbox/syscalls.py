@@ -38,10 +38,8 @@ ALLOWED_WITH_CUDA = ["memfd_create", "mlock", "munlock", "mbind", "set_mempolicy
 """Some versions of the driver need them, as public reports say; 580 makes no memory files. What
 memory they give is bounded by a memory cgroup alone."""
 _SEQPACKET_OF_UNIX = (Arg(0, MASKED_EQ, _UINT32, 1), Arg(1, MASKED_EQ, 0xF, 5))
-_PASSCRED = (Arg(1, MASKED_EQ, _UINT32, 1), Arg(2, MASKED_EQ, _UINT32, 16))
 LISTENING_OF_CUDA = (
     ("socket", _SEQPACKET_OF_UNIX),
-    ("setsockopt", _PASSCRED),
     ("bind", ()),
     ("listen", ()),
 )
