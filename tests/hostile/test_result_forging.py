@@ -363,7 +363,7 @@ def test_training_in_secret_shows_in_the_cpu_time(scene: Scene, honest: Trained)
     """60: nothing stops it; what it costs is measured outside, and stands out."""
     learn = """\
 images, labels = train_data._images, train_data._labels
-for _ in range(60):
+for _ in range(200):
     for start in range(0, len(labels), 64):
         x = train_data._inputs(images[start:start + 64])
         self.optimizer.zero_grad()
