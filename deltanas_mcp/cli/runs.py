@@ -145,12 +145,13 @@ def _drive(
             finished = Loop(run_name, config, bench.store, evaluator, writer, view).drive()
         console.print()
         dataset = config.measurement.dataset
-        print_leaderboard(leaderboard(bench.store, dataset=dataset, run=run_name), limit=10)
+        standings = leaderboard(bench.store, dataset=dataset, run=run_name)
+        print_leaderboard(standings, limit=10)
         print_summary(finished.ledger)
         if finished.reason:
             console.print(f"Stopped before its last cycle: {finished.reason}.")
         candidates = bench.store.candidates(run_name)
-        console.print(next_steps(store, run_name, candidates), soft_wrap=True)
+        console.print(next_steps(store, candidates, standings), soft_wrap=True)
 
 
 @contextlib.contextmanager

@@ -80,15 +80,19 @@ def print_summary(ledger: Ledger) -> None:
     )
 
 
-def next_steps(store: Path, run: str, candidates: Sequence[KeptEntry | RejectedEntry]) -> str:
+def next_steps(
+    store: Path,
+    candidates: Sequence[KeptEntry | RejectedEntry],
+    standings: Sequence[Standing],
+) -> str:
     """Return what a person may want to do after a run, as commands that work on it."""
     where = shlex.quote(str(store))
-    kept = [entry for entry in candidates if isinstance(entry, KeptEntry)]
+    names = {entry.name for entry in candidates if isinstance(entry, KeptEntry)}
+    best = next((row.name for row in standings if row.name in names), None)
     rejected = next((entry.name for entry in candidates if isinstance(entry, RejectedEntry)), None)
     lines = [f"See the lineage:       git -C {where} log --graph --oneline --all"]
-    if kept:
-        best = max(kept, key=lambda entry: entry.accuracy)
-        lines.append(f"The best one's delta:  git -C {where} show delta/{best.name}")
+    if best is not None:
+        lines.append(f"The best one's delta:  git -C {where} show delta/{best}")
     if rejected is not None:
         lines.append(f"Why one was rejected:  deltanas show {rejected} --store {where}")
     lines += [

@@ -183,6 +183,15 @@ except OSError as error: print(type(error).__name__)
         assert printed(sandbox, module) == expected
 
 
+def test_resident_memory_can_be_limited_instead_of_address_space(sandbox: Sandbox) -> None:
+    module = "kept = torch.ones(2**28)\nimport time\ntime.sleep(20)"  # 1 GiB
+    limits = Limits(wall_seconds=20, memory_bytes=None, resident_bytes=2**29)
+    outcome = build(sandbox, network(module=module), limits=limits)
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "out-of-memory"
+    assert "512 MiB" in outcome.message
+
+
 def test_torch_may_be_used_in_full(sandbox: Sandbox) -> None:
     module = """\
 import torchvision

@@ -169,6 +169,17 @@ def test_no_epoch_begins_after_the_budget(sandbox: Sandbox, digits: Dataset) -> 
     assert trained.evaluation.epochs == len(trained.evaluation.curve) == 2
 
 
+def test_the_curve_of_a_long_training_leaves_epochs_out(sandbox: Sandbox, digits: Dataset) -> None:
+    candidate = architecture(
+        network().replace("for inputs, labels in train_data:", "for inputs, labels in []:")
+    )
+    trained = train_one_epoch(
+        candidate, digits, sandbox=sandbox, seed=1, limits=LIMITS, epochs=500, curve=True
+    )
+    epochs = [point.epoch for point in trained.evaluation.curve]
+    assert epochs == list(range(3, 500, 3))
+
+
 def test_the_test_split_is_scored_when_it_is_asked_for(sandbox: Sandbox, digits: Dataset) -> None:
     candidate = architecture(network())
     on_test = train_one_epoch(

@@ -297,6 +297,9 @@ def _judge(watched: Watched, output: bytes, reply: bytes, limits: Limits) -> Com
             return failed("timeout", f"not finished after {limits.wall_seconds:g} s of wall time")
         case "flood":
             return failed("flood", f"printed more than {limits.flood_bytes} bytes")
+        case "memory":
+            most = f"{(limits.resident_bytes or 0) // 2**20} MiB"
+            return failed("out-of-memory", f"held more than {most} of the host's memory")
         case "oversized":
             expected = f"expected a result of at most {limits.result_bytes} bytes"
             return failed("bad-result", f"{expected}, found a larger one announced")

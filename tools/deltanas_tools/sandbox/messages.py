@@ -40,6 +40,9 @@ class Limits(Record):
     memory_bytes: Annotated[int, Field(gt=0)] | None = 4 * 2**30
     """Address space on top of what the fork server has mapped; None where CUDA is used, which
     reserves address ranges far larger than any memory."""
+    resident_bytes: Annotated[int, Field(gt=0)] | None = None
+    """Resident memory on top of the fork server's: looked at ten times a second, where the limit
+    on address space cannot be had."""
     output_bytes: Annotated[int, Field(ge=0)] = 64 * 1024
     """How much of the end of stdout and stderr is kept."""
     flood_bytes: Annotated[int, Field(gt=0)] = 16 * 2**20
@@ -60,7 +63,7 @@ class Mark(Record):
 class Watched(Record):
     """What the fork server saw of a child: the header of its answer to the parent."""
 
-    ended: Literal["done", "exited", "timeout", "flood", "oversized"]
+    ended: Literal["done", "exited", "timeout", "flood", "oversized", "memory"]
     exit_code: int
     """As in `subprocess`: minus the number of the signal that ended the child."""
     seconds: float

@@ -43,7 +43,10 @@ WARM_MODULES = ("torch", "torch._dynamo", "torch.utils._python_dispatch", "torch
 """Imported before the first fork. An optimiser's first step would import torch._dynamo: 1 CPU s."""
 CHUNK = 2**16
 
-Ended = Literal["done", "exited", "timeout", "flood", "oversized"]
+LOOK_SECONDS = 0.1
+"""How often the resident memory of a child is looked at, where that is limited."""
+
+Ended = Literal["done", "exited", "timeout", "flood", "oversized", "memory"]
 
 
 class ParentGone(Exception):
@@ -235,10 +238,13 @@ def _watch(control: socket.socket, child: Child, alarm_fd: int) -> Ended:
     poller = select.poll()
     for fd in (control.fileno(), alarm_fd, child.result_fd, child.output_fd):
         poller.register(fd, select.POLLIN)
-    announced = 0
+    announced, most = 0, child.limits.resident_bytes
+    if most is not None:
+        most += _resident_bytes(os.getpid())
     deadline = child.started + child.limits.wall_seconds
     while (left := deadline - time.monotonic()) > 0:
-        for fd, _ in poller.poll(math.ceil(min(left, 3600) * 1000)):
+        longest = 3600.0 if most is None else LOOK_SECONDS
+        for fd, _ in poller.poll(math.ceil(min(left, longest) * 1000)):
             if fd == control.fileno():
                 raise ParentGone
             if fd == alarm_fd:
@@ -256,7 +262,17 @@ def _watch(control: socket.socket, child: Child, alarm_fd: int) -> Ended:
             child.drain()
         if ended is not None:
             return ended
+        if most is not None and _resident_bytes(child.pid) > most:
+            return "memory"
     return "timeout"
+
+
+def _resident_bytes(pid: int) -> int:
+    """Return the resident memory of a process; 0 where it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def _has_exited(pid: int) -> bool:

@@ -39,6 +39,11 @@ class Report(Record):
     passes: Annotated[float, Field(ge=0.0)]
 
 
+def epoch_of(name: str) -> int | None:
+    """Return the epoch whose weights a file called ``epoch-3`` holds; None for the last ones."""
+    return int(name.removeprefix("epoch-")) if name.startswith("epoch-") else None
+
+
 @dataclass(frozen=True)
 class Job:
     """What both children are asked with."""
@@ -81,8 +86,11 @@ class Job:
             if report.epochs > epochs or len(completed.marks) <= report.epochs:
                 raise ValueError(f"{report.epochs} epochs are claimed")  # noqa: TRY301
             # Where fewer epochs were begun than were asked for, the files of the others are empty.
-            *of_epochs, last = weights
-            filled = {name: weights[name] for name in [*of_epochs[: report.epochs], last]}
+            filled = {
+                name: fd
+                for name, fd in weights.items()
+                if (epoch := epoch_of(name)) is None or epoch <= report.epochs
+            }
             for fd in filled.values():
                 freeze(fd)
                 contents = read_contents(fd)

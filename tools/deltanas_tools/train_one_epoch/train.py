@@ -1,6 +1,6 @@
 """The operation, on the parent's side: two children, and a score that only the parent computes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Annotated
@@ -19,12 +19,20 @@ from deltanas_repo_store.records import (
 from deltanas_tools.datasets import Dataset
 from deltanas_tools.sandbox import Completed, Limits, Sandbox
 from deltanas_tools.sandbox.memory_files import memory_file
-from deltanas_tools.train_one_epoch.children import Job, OnEpoch, Report, ScoredSplit
+from deltanas_tools.train_one_epoch.children import (
+    Job,
+    OnEpoch,
+    Report,
+    ScoredSplit,
+    epoch_of,
+)
 from deltanas_tools.train_one_epoch.hardware import processor
 from deltanas_tools.train_one_epoch.score import score
 from deltanas_tools.transforms import Transform, parse
 
 PLAIN_TRANSFORM = parse(PLAIN)
+MAX_CURVE_POINTS = 200
+"""A child gets a file for each, and the kernel hands over at most 253 at a time."""
 DEFAULT_BATCH = 64
 """Batch size of a network whose hyper-parameters name none."""
 _SLOW_CONSTRUCTION_SECONDS = 1.0
@@ -67,12 +75,15 @@ def train_one_epoch(
     on_epoch: OnEpoch = lambda _: None,
     numerics: Numerics = Numerics(),  # noqa: B008 (frozen)
 ) -> Trained:
-    """Train the network and score it on ``split``; with ``curve``, after each epoch.
+    """Train the network and score it on ``split``; with ``curve``, after each epoch too.
+
+    Of more than 200 epochs, a curve has every second, third and so on.
 
     No epoch begins after ``budget_seconds`` of training. ``on_epoch`` is told how many epochs have
-    ended, by the child's word. On a CPU the same seed gives the same
-    accuracy. The limit on memory is one on address space, which CUDA cannot live with: on other
-    devices than ``cpu`` it is not applied. The limit on wall time is one on both children.
+    ended, by the child's word. On a CPU the same seed gives the same accuracy.
+
+    The limit on memory is one on address space, which CUDA cannot live with: on other devices than
+    ``cpu`` it is one on resident memory. The limit on wall time is one on both children.
 
     Raises:
         TrainError: code ``construct``, ``output-shape``, ``not-finite`` or ``too-large``, or one
@@ -82,7 +93,8 @@ def train_one_epoch(
         ConfigError: the transform cannot be applied to the data set's images.
     """
     if numerics.device != "cpu":
-        limits = limits.model_copy(update={"memory_bytes": None})
+        resident = {"memory_bytes": None, "resident_bytes": limits.memory_bytes}
+        limits = limits.model_copy(update=resident)
     payload: dict[str, object] = {
         "source": architecture.source,
         "hparams": dict(architecture.hparams),
@@ -97,7 +109,8 @@ def train_one_epoch(
     }
     job = Job(dataset, sandbox, limits, payload)
     with ExitStack() as files:
-        names = [f"epoch-{epoch}" for epoch in range(1, epochs + 1)] if curve else []
+        step = -(-epochs // MAX_CURVE_POINTS)
+        names = [f"epoch-{epoch}" for epoch in range(step, epochs + 1, step)] if curve else []
         weights = {name: files.enter_context(memory_file(name)) for name in [*names, "weights"]}
         trained, report, filled, contents = job.train(
             weights, epochs=epochs, budget_seconds=budget_seconds, on_epoch=on_epoch
@@ -129,7 +142,7 @@ def train_one_epoch(
         torch_version=version("torch"),
         processor=processor(numerics.device),
         budget_seconds=budget_seconds,
-        curve=_curve(scores[:-1], trained),
+        curve=_curve(dict(zip(filled, scores, strict=True)), trained),
         flags=_flags(trained, report, dataset.num_train * forward),
     )
     return Trained(evaluation=evaluation, output=trained.output)
@@ -152,12 +165,18 @@ def batch_size(architecture: Architecture) -> int:
     return batch if isinstance(batch, int) and batch > 0 else DEFAULT_BATCH
 
 
-def _curve(scores: Sequence[tuple[float, float]], trained: Completed) -> tuple[CurvePoint, ...]:
+def _curve(scores: Mapping[str, tuple[float, float]], trained: Completed) -> tuple[CurvePoint, ...]:
+    """Return the points of the files that hold weights after an epoch."""
+    epochs = {epoch_of(name): score for name, score in scores.items()}
     return tuple(
-        CurvePoint(epoch=epoch, accuracy=accuracy, loss=loss, cpu_seconds=mark.cpu_seconds)
-        for epoch, ((accuracy, loss), mark) in enumerate(
-            zip(scores, trained.marks[1:], strict=False), start=1
+        CurvePoint(
+            epoch=epoch,
+            accuracy=accuracy,
+            loss=loss,
+            cpu_seconds=trained.marks[epoch].cpu_seconds,
         )
+        for epoch, (accuracy, loss) in epochs.items()
+        if epoch is not None
     )
 
 
