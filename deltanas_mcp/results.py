@@ -85,6 +85,13 @@ class TrainingAnswer(Record):
     dataset: str
     accuracy: Annotated[float | None, Field(description="On the search split, from 0 to 1.")]
     parent_accuracy: float | None
+    improved: Annotated[
+        bool | None, Field(description="Better than its parent by more than noise explains.")
+    ]
+    noise_floor: Annotated[
+        float | None, Field(description="The gain that luck explains; null where it is unknown.")
+    ]
+    flags: Annotated[list[str], Field(description="What is odd about the training, if anything.")]
     num_params: int | None
     seconds: float
     stage: Annotated[str | None, Field(description="The gate that closed, of a rejected one.")]

@@ -88,7 +88,8 @@ while frame is not None:
 known = {"PATH", "LANG", "HOME", "TMPDIR", "OMP_NUM_THREADS", "MALLOC_ARENA_MAX",
          "PYTHONHASHSEED", "PYTORCH_NVML_BASED_CUDA_CHECK", "CUDA_VISIBLE_DEVICES",
          "LD_LIBRARY_PATH", "TORCHINDUCTOR_CACHE_DIR", "PWD", "LC_CTYPE",
-         "USER", "LOGNAME", "CUDA_CACHE_DISABLE"}
+         "USER", "LOGNAME", "CUDA_CACHE_DISABLE",
+         "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_"}
 known |= {name for name in os.environ if name.startswith(("TORCH", "PYTORCH", "TRITON", "KMP"))}
 others = set(os.environ) - known
 say("GOT" if others else "REFUSED", sorted(others))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from deltanas_tools.sandbox import Completed, Failed, Limits, Sandbox
+from deltanas_tools.sandbox.isolation import KEEPING_MEMORY
 from tests.networks_for_tests import network
 from tests.processes_for_tests import descendants
 
@@ -141,7 +142,7 @@ print(*os.environ)
     # torch names its cache in whichever process imports it, in ours too where a data set needed it.
     known.add("TORCHINDUCTOR_CACHE_DIR")
     known.add("PWD")  # bubblewrap's, of its own folder
-    known |= {"USER", "LOGNAME", "CUDA_CACHE_DISABLE"}
+    known |= {"USER", "LOGNAME", "CUDA_CACHE_DISABLE", *KEEPING_MEMORY}
     passed_on = {"CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "PYTHONHASHSEED"}
     assert set(names.split()) & set(os.environ) <= known | passed_on
 
