@@ -76,7 +76,7 @@ class Workbench:
         """Return the evaluator for these conditions; the data set is prepared if it is not.
 
         With ``devices`` it trains side by side, one network on each at a time; a device may be
-        named several times.
+        named several times. Without, it trains on the measurement's own, in the gates' sandbox.
         """
         key = f"{threshold} {measurement.model_dump_json()} {deltas.model_dump_json()} {devices}"
         if key not in self._evaluators:
@@ -88,8 +88,8 @@ class Workbench:
                 dataset,
                 novelty,
                 measurement,
+                self._trainers(measurement, devices),
                 deltas,
-                self._trainers(measurement, devices) if devices else None,
             )
         return self._evaluators[key]
 
@@ -104,6 +104,8 @@ class Workbench:
     def _trainers(self, measurement: Measurement, devices: Sequence[str]) -> Trainers:
         back_end = measurement.sandbox
         places = [Place(Sandbox(back_end, cuda=each != "cpu"), each) for each in devices]
+        if not places:
+            places = [Place(self.sandbox(measurement), measurement.device)]
         return self._open.enter_context(Trainers(places))
 
     def novelty_index(self, threshold: float = THRESHOLD) -> NoveltyIndex:

@@ -57,8 +57,7 @@ def _raise(error: CandidateError) -> NoReturn:
 class Evaluator:
     """Measures architectures and evaluates candidates, all under the same conditions.
 
-    ``sandbox`` is for the gates. ``trainers`` train, side by side where they have several places;
-    where none are given, ``sandbox`` serves for both.
+    ``sandbox`` is for the gates; ``trainers`` train, side by side where they have several places.
     """
 
     store: Store
@@ -66,21 +65,10 @@ class Evaluator:
     dataset: Dataset
     novelty: NoveltyIndex
     measurement: Measurement
+    trainers: Trainers
     deltas: Deltas = field(default_factory=Deltas)
-    trainers: Trainers | None = None
     _builds: dict[ArchitectureId, Build] = field(default_factory=dict)
     _noise_floor: float | None = None
-
-    def __post_init__(self) -> None:
-        """Train in the gates' sandbox, one at a time, where no trainers are given."""
-        if self.trainers is None:
-            self.trainers = Trainers([Place(self.sandbox, self.measurement.device)])
-
-    @property
-    def num_places(self) -> int:
-        """How many networks are trained side by side."""
-        assert self.trainers is not None
-        return len(self.trainers)
 
     def measure(self, architecture_id: ArchitectureId, *, seed: int | None = None) -> Evaluation:
         """Return the architecture's measurement under these conditions, training if need be.
@@ -112,7 +100,6 @@ class Evaluator:
             check_interface(architecture.source)
         except CandidateError as error:
             return partial(_raise, error)
-        assert self.trainers is not None
         training = self.trainers.submit(
             lambda place: self._train(architecture, place, seed, on_epoch)
         )
@@ -210,7 +197,6 @@ class Evaluator:
         Raises, from the result:
             SandboxError: nothing could be run; the candidate stays pending.
         """
-        assert self.trainers is not None
 
         def job(place: Place) -> Outcome:
             started = time.monotonic()

@@ -38,9 +38,12 @@ class Ledger(Record):
             tokens=sum(entry.tokens for entry in done),
         )
 
-    def exhausted(self, budget: Budget) -> str:
-        """Say which limit of the budget is reached; empty where none is."""
-        if budget.answers is not None and self.answers >= budget.answers:
+    def exhausted(self, budget: Budget, *, under_way: int = 0) -> str:
+        """Say which limit of the budget is reached; empty where none is.
+
+        ``under_way`` are answers that have not ended.
+        """
+        if budget.answers is not None and self.answers + under_way >= budget.answers:
             return f"the budget of {budget.answers} answers is spent"
         if budget.seconds is not None and self.seconds >= budget.seconds:
             return f"the budget of {budget.seconds:g} s is spent"

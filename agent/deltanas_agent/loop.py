@@ -126,7 +126,7 @@ class Loop:
             for cycle in range(1, self.config.cycles + 1):
                 pool = self._pool(baselines, before=cycle)
                 for index in range(1, self.config.candidates + 1):
-                    self._settle(leaving=self.evaluator.num_places - 1)
+                    self._settle(leaving=len(self.evaluator.trainers) - 1)
                     if reason := self._work_on(cycle, index, pool, pending):
                         self._settle()
                         return Finished(reason=reason, ledger=self._ledger())
@@ -254,7 +254,8 @@ class Loop:
         parent = select_parent(pool, self.config.selection, seed=seed)
         self.notify(SlotBegun(cycle=cycle, index=index, parent=parent.name))
         while not ended:
-            if reason := self._ledger().exhausted(self.config.budget):
+            under_way = len(self._under_way)
+            if reason := self._ledger().exhausted(self.config.budget, under_way=under_way):
                 return reason
             attempt = len(refusals) + 1
             key = CandidateKey(run=self.run, cycle=cycle, index=index, attempt=attempt)

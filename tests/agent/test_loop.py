@@ -82,6 +82,13 @@ class Scripted:
         return Proposal(answer=answer, proposer=self.name, seed=seed)
 
 
+def evaluator_of(
+    store: Store, sandbox: Sandbox, digits: Dataset, trainers: Trainers | None = None
+) -> Evaluator:
+    trainers = trainers or Trainers([Place(sandbox, "cpu")])
+    return Evaluator(store, sandbox, digits, NoveltyIndex(store), MEASUREMENT, trainers)
+
+
 @pytest.fixture
 def store() -> Store:
     store = Store(MemoryRepository())
@@ -91,7 +98,7 @@ def store() -> Store:
 
 @pytest.fixture
 def evaluator(store: Store, sandbox: Sandbox, digits: Dataset) -> Evaluator:
-    return Evaluator(store, sandbox, digits, NoveltyIndex(store), MEASUREMENT)
+    return evaluator_of(store, sandbox, digits)
 
 
 def loop(
@@ -223,7 +230,7 @@ def test_what_a_cycle_kept_may_be_a_parent_in_the_next(sandbox: Sandbox, digits:
     store = Store(MemoryRepository())
     blind = WIDE.source.replace("return self.head(", "return 0.0 * self.head(")
     store.import_baseline("blind", Architecture(source=blind, hparams=WIDE.hparams))
-    evaluator = Evaluator(store, sandbox, digits, NoveltyIndex(store), MEASUREMENT)
+    evaluator = evaluator_of(store, sandbox, digits)
     best = Selection(strategy="top-k", size=1)
     config = RunConfig(cycles=2, candidates=1, attempts=1, measurement=MEASUREMENT, selection=best)
     proposer = Scripted(lambda source: novel(source.replace("0.0 * ", "")), dead_code)
@@ -261,7 +268,7 @@ def test_the_same_seeds_give_the_same_search(sandbox: Sandbox, digits: Dataset) 
     for _ in range(2):
         store = Store(MemoryRepository())
         store.import_baseline("wide-net", WIDE)
-        evaluator = Evaluator(store, sandbox, digits, NoveltyIndex(store), MEASUREMENT)
+        evaluator = evaluator_of(store, sandbox, digits)
         config = RunConfig(cycles=2, candidates=2, measurement=MEASUREMENT)
         loop(evaluator, MutationProposer(), config).drive()
         lineages.append(
@@ -389,9 +396,7 @@ def test_trainings_side_by_side_end_as_those_one_after_the_other(
         store = Store(MemoryRepository())
         store.import_baseline("wide-net", WIDE)
         with Trainers([Place(Sandbox(), "cpu") for _ in range(num_places)]) as trainers:
-            evaluator = Evaluator(
-                store, sandbox, digits, NoveltyIndex(store), MEASUREMENT, trainers=trainers
-            )
+            evaluator = evaluator_of(store, sandbox, digits, trainers)
             loop(evaluator, MutationProposer(), config).drive()
         lineages.append(lineage(store))
     assert lineages[0] == lineages[1]
@@ -402,9 +407,7 @@ def test_a_twin_of_a_network_in_training_is_not_trained(sandbox: Sandbox, digits
     store = Store(MemoryRepository())
     store.import_baseline("wide-net", WIDE)
     with Trainers([Place(Sandbox(), "cpu") for _ in range(2)]) as trainers:
-        evaluator = Evaluator(
-            store, sandbox, digits, NoveltyIndex(store), MEASUREMENT, trainers=trainers
-        )
+        evaluator = evaluator_of(store, sandbox, digits, trainers)
         config = ONE.model_copy(update={"candidates": 2, "attempts": 1})
         loop(evaluator, Scripted(novel, novel), config).drive()
     assert endings(store) == [("c01-001", "kept"), ("c01-002", "novelty: exact-duplicate")]
@@ -461,3 +464,13 @@ def test_a_source_full_of_data_is_refused_before_it_is_built(
     loop(evaluator, Scripted(embedding), config).drive()
     [(_, ending)] = endings(store)
     assert ending == "interface: embedded-data"
+
+
+def test_answers_in_training_count_against_the_budget(sandbox: Sandbox, digits: Dataset) -> None:
+    store = Store(MemoryRepository())
+    store.import_baseline("wide-net", WIDE)
+    config = RunConfig(cycles=1, candidates=4, measurement=MEASUREMENT, budget=Budget(answers=1))
+    with Trainers([Place(Sandbox(), "cpu") for _ in range(2)]) as trainers:
+        evaluator = evaluator_of(store, sandbox, digits, trainers)
+        loop(evaluator, Scripted(*[novel] * 4), config).drive()
+    assert len(endings(store)) == 1

@@ -23,9 +23,10 @@ baselines = ["shuffle-net", "plain-cnn"]
 KILLS = 10
 
 
-def start(store: Path, config: Path, cache: Path) -> subprocess.Popen[bytes]:
+def start(store: Path, config: Path, cache: Path, *, places: int = 1) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", "from deltanas_mcp.cli import main; main()"]
     command += ["run", str(config), "--store", str(store), "--if-exists", "resume"]
+    command += ["--per-device", str(places)]
     return subprocess.Popen(
         command,
         cwd=ROOT,
@@ -56,8 +57,8 @@ def test_killing_a_run_at_ten_random_points_loses_and_repeats_nothing(
     config.write_text(CONFIG)
     rng = random.Random(7)
     known: dict[str, str] = {}
-    for _ in range(KILLS):
-        process = start(store_path, config, cache)
+    for turn in range(KILLS):
+        process = start(store_path, config, cache, places=1 + turn % 2)
         time.sleep(rng.uniform(0.3, 9.0))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
