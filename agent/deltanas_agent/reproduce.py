@@ -87,12 +87,13 @@ def reproduce(
     return Reproduction(
         recorded=recorded,
         again=again,
-        verdict=_verdict(recorded, again, noise_floor),
+        verdict=verdict_on(recorded, again, noise_floor),
         differences=_differences(recorded, again),
     )
 
 
-def _verdict(recorded: Evaluation, again: Evaluation, noise_floor: float | None) -> Verdict:
+def verdict_on(recorded: Evaluation, again: Evaluation, noise_floor: float | None) -> Verdict:
+    """Judge two measurements under the same conditions."""
     if (recorded.accuracy, recorded.loss) == (again.accuracy, again.loss):
         return "identical"
     apart = abs(recorded.accuracy - again.accuracy)
