@@ -246,7 +246,7 @@ def _applied(made: Applied | Submission, delta: str, *, candidate: str | None) -
 
 
 def _summaries(bench: Workbench, dataset: str | None) -> list[ArchitectureSummary]:
-    rows = leaderboard(bench.store, dataset=dataset)
+    rows = leaderboard(bench.store, dataset=dataset, split="search")
     items = [
         ArchitectureSummary(
             id=row.id,

@@ -144,8 +144,10 @@ def _drive(
         with _resumable(store, run_name), run_view() as view:
             finished = Loop(run_name, config, bench.store, evaluator, writer, view).drive()
         console.print()
-        dataset = config.measurement.dataset
-        standings = leaderboard(bench.store, dataset=dataset, run=run_name)
+        wanted = config.measurement
+        standings = leaderboard(
+            bench.store, dataset=wanted.dataset, split=wanted.split, run=run_name
+        )
         print_leaderboard(standings, limit=10)
         print_summary(finished.ledger)
         if finished.reason:

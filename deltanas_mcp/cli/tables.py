@@ -21,16 +21,12 @@ def print_leaderboard(standings: Sequence[Standing], *, limit: int) -> None:
     """Print the best standings of each data set; says so where there is none."""
     if not standings:
         console.print("Nothing is measured yet: `deltanas train NAME` or `deltanas run CONFIG`.")
-    for task in dict.fromkeys((row.dataset, row.epochs) for row in standings):
-        rows = [row for row in standings if (row.dataset, row.epochs) == task]
-        _print_task(rows, limit)
+    for task in dict.fromkeys(row.task for row in standings):
+        _print_task([row for row in standings if row.task == task], limit)
 
 
 def _print_task(rows: Sequence[Standing], limit: int) -> None:
-    epochs = f"{rows[0].epochs} epoch" + ("s" if rows[0].epochs > 1 else "")
-    table = Table(
-        title=f"{rows[0].dataset} · {epochs} · search split", title_justify="left", expand=True
-    )
+    table = Table(title=rows[0].title, title_justify="left", expand=True)
     table.add_column("#", justify="right")
     table.add_column("accuracy", justify="right", no_wrap=True)
     table.add_column("gain", justify="right", no_wrap=True)

@@ -236,18 +236,23 @@ class Evaluation(Record):
     """What a reader of the accuracy should know of how it came about."""
 
     @property
-    def key(self) -> str:
-        """File name stem under which the store keeps this evaluation."""
-        stem = f"{self.dataset}-{self.split}-e{self.epochs}-s{self.seed}"
+    def task(self) -> str:
+        """What was measured and how, the seed apart: accuracies of one task can be compared."""
+        budget = self.budget_seconds
         kind = self.device.partition(":")[0]
         return "-".join(
-            [stem]
+            [self.dataset, self.split]
+            + [f"e{self.epochs}" if budget is None else f"b{budget:g}"]
             + ([self.transform] if self.transform != PLAIN else [])
-            + ([f"b{self.budget_seconds:g}"] if self.budget_seconds is not None else [])
             + ([kind] if kind != "cpu" else [])
             + (["bf16"] if self.precision == "bf16" else [])
             + (["cl"] if self.channels_last else [])
         )
+
+    @property
+    def key(self) -> str:
+        """File name stem under which the store keeps this evaluation."""
+        return f"{self.task}-s{self.seed}"
 
 
 Stage = Literal["patch", "interface", "build", "effective", "novelty", "train"]
