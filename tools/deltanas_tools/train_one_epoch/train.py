@@ -95,23 +95,16 @@ def train_one_epoch(
     if numerics.device != "cpu":
         resident = {"memory_bytes": None, "resident_bytes": limits.memory_bytes}
         limits = limits.model_copy(update=resident)
-    payload: dict[str, object] = {
-        "source": architecture.source,
-        "hparams": dict(architecture.hparams),
-        "in_shape": list(in_shape(architecture, dataset, transform)),
-        "num_classes": dataset.num_classes,
-        "mean": list(dataset.mean),
-        "std": list(dataset.std),
-        "transform": transform.name,
+    payload = {
+        **_asked(architecture, dataset, transform),
         "memory_bytes": limits.memory_bytes,
         "seed": seed,
         **numerics.model_dump(),
     }
     job = Job(dataset, sandbox, limits, payload)
+    names = [*(_curve_files(epochs) if curve else ()), "weights"]
     with ExitStack() as files:
-        step = -(-epochs // MAX_CURVE_POINTS)
-        names = [f"epoch-{epoch}" for epoch in range(step, epochs + 1, step)] if curve else []
-        weights = {name: files.enter_context(memory_file(name)) for name in [*names, "weights"]}
+        weights = {name: files.enter_context(memory_file(name)) for name in names}
         trained, report, filled, contents = job.train(
             weights, epochs=epochs, budget_seconds=budget_seconds, on_epoch=on_epoch
         )
@@ -148,6 +141,19 @@ def train_one_epoch(
     return Trained(evaluation=evaluation, output=trained.output)
 
 
+def _asked(architecture: Architecture, dataset: Dataset, transform: Transform) -> dict[str, object]:
+    """Return what both children need to know of the network and of its images."""
+    return {
+        "source": architecture.source,
+        "hparams": dict(architecture.hparams),
+        "in_shape": list(in_shape(architecture, dataset, transform)),
+        "num_classes": dataset.num_classes,
+        "mean": list(dataset.mean),
+        "std": list(dataset.std),
+        "transform": transform.name,
+    }
+
+
 def in_shape(
     architecture: Architecture, dataset: Dataset, transform: Transform
 ) -> tuple[int, int, int, int]:
@@ -163,6 +169,12 @@ def batch_size(architecture: Architecture) -> int:
     """Return the batch size among the hyper-parameters, or the default."""
     batch = architecture.hparams.get("batch", DEFAULT_BATCH)
     return batch if isinstance(batch, int) and batch > 0 else DEFAULT_BATCH
+
+
+def _curve_files(epochs: int) -> list[str]:
+    """Return the names of the files for the weights after an epoch, as many as there can be."""
+    step = -(-epochs // MAX_CURVE_POINTS)
+    return [f"epoch-{epoch}" for epoch in range(step, epochs + 1, step)]
 
 
 def _curve(scores: Mapping[str, tuple[float, float]], trained: Completed) -> tuple[CurvePoint, ...]:
