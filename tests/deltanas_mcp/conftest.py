@@ -3,13 +3,15 @@
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from deltanas_mcp import wiring
 from deltanas_mcp.wiring import Workbench, open_store
 from deltanas_repo_store.baselines import baselines
 from deltanas_repo_store.git_repository import create_repository
-from deltanas_tools.sandbox import Sandbox
+from deltanas_tools.sandbox import Completed, Failed, Sandbox
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +20,27 @@ def isolated(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DELTANAS_STORE", raising=False)
     monkeypatch.delenv("DELTANAS_DATA", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
+
+
+class Lent(Sandbox):
+    """The session's warm sandbox, in the hands of a command that means to end it."""
+
+    def __init__(self, warm: Sandbox) -> None:
+        super().__init__()
+        self._warm = warm
+
+    @property
+    def isolation(self) -> str:
+        return self._warm.isolation
+
+    def run(self, *arguments: Any, **options: Any) -> Completed | Failed:
+        return self._warm.run(*arguments, **options)
+
+
+@pytest.fixture(autouse=True)
+def warm_commands(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have commands that are called in this process not start a server each."""
+    monkeypatch.setattr(wiring, "Sandbox", lambda back_end, *, cuda=False: Lent(sandbox))
 
 
 @pytest.fixture

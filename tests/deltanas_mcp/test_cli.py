@@ -67,7 +67,9 @@ def test_a_delta_goes_from_proposal_to_pending(store_path: Path, tmp_path: Path)
 
 
 def test_an_existing_run_is_not_overwritten(store_path: Path, tmp_path: Path) -> None:
-    (tmp_path / "night.toml").write_text("cycles = 1\ncandidates = 1\nbaselines = ['plain-cnn']\n")
+    (tmp_path / "night.toml").write_text(
+        "cycles = 1\ncandidates = 1\nbaselines = ['plain-cnn']\n[replication]\nseeds = 1\n"
+    )
     call = ["run", str(tmp_path / "night.toml"), "--store", str(store_path)]
     first = CliRunner().invoke(app, call)
     assert first.exit_code == 0, first.output
@@ -99,7 +101,7 @@ def test_a_run_that_cannot_begin_does_not_take_its_name(
 def test_resuming_can_raise_the_budget(store_path: Path, tmp_path: Path) -> None:
     (tmp_path / "night.toml").write_text(
         "cycles = 1\ncandidates = 2\nattempts = 1\nbaselines = ['plain-cnn']\n"
-        "[budget]\nanswers = 1\n"
+        "[replication]\nseeds = 1\n[budget]\nanswers = 1\n"
     )
     where = ["--store", str(store_path)]
     first = CliRunner().invoke(app, ["run", str(tmp_path / "night.toml"), *where])

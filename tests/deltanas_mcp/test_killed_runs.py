@@ -19,6 +19,10 @@ cycles = 2
 candidates = 3
 attempts = 3
 baselines = ["shuffle-net", "plain-cnn"]
+
+[replication]
+seeds = 2
+top = 1
 """
 KILLS = 10
 

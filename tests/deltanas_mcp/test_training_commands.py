@@ -133,7 +133,9 @@ def test_there_must_be_a_record_to_reproduce(store_path: Path) -> None:
 
 
 def test_a_run_can_train_side_by_side(store_path: Path, tmp_path: Path) -> None:
-    (tmp_path / "night.toml").write_text("cycles = 1\ncandidates = 2\nattempts = 1\n")
+    (tmp_path / "night.toml").write_text(
+        "cycles = 1\ncandidates = 2\nattempts = 1\n[replication]\nseeds = 1\n"
+    )
     result = call(store_path, "run", str(tmp_path / "night.toml"), "--per-device", "2")
     assert result.exit_code == 0, result.output
     with open_store(store_path) as store:
