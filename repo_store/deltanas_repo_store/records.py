@@ -153,7 +153,7 @@ class NoveltyReport(Record):
     """The nearest architecture of the store, and whether it is too near."""
 
     similarity: Fraction
-    """Estimated Jaccard similarity of the token shingles to the nearest architecture."""
+    """Jaccard similarity of the token shingles to the nearest architecture; exact."""
     nearest: ArchitectureId | None
     """The nearest architecture; None in an empty store."""
     exact_duplicate_of: ArchitectureId | None = None

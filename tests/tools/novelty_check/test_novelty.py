@@ -3,15 +3,17 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deltanas_repo_store.entries import Entry
 from deltanas_repo_store.errors import BuildError
-from deltanas_repo_store.records import Architecture, Rejection
+from deltanas_repo_store.records import Architecture, ArchitectureId, Rejection
 from deltanas_repo_store.repository import MemoryRepository
 from deltanas_repo_store.store import Store
 from deltanas_tools.novelty_check import NoveltyIndex
-from deltanas_tools.novelty_check.shingles import estimate_jaccard, shingles, signature
+from deltanas_tools.novelty_check.index import MAX_RECENT
+from deltanas_tools.novelty_check.shingles import hashes_of, jaccard, shingles
 from deltanas_tools.novelty_check.twins import digest
 from tests.records_for_tests import kept, pending, rejected
 
@@ -99,30 +101,32 @@ def test_a_source_that_no_parser_reads_is_the_candidates_fault(source: str) -> N
         assert caught.value.code == "syntax"
 
 
-tokens = st.lists(st.sampled_from(["a = 1", "b = a + 1", "c = [a, b]", "d = c"]), min_size=1)
+statements = st.lists(st.sampled_from(["a = 1", "b = a + 1", "c = [a, b]", "d = c"]), min_size=1)
 
 
-@given(one=tokens, other=tokens)
+def similarity(one: str, other: str) -> float:
+    a, b = shingles(one), shingles(other)
+    return len(a & b) / len(a | b)
+
+
+@given(one=statements, other=statements)
 def test_similarity_is_symmetric_between_0_and_1_and_1_on_itself(
     one: list[str], other: list[str]
 ) -> None:
-    a, b = signature("\n".join(one)), signature("\n".join(other))
-    assert estimate_jaccard(a, a) == 1
-    assert 0 <= estimate_jaccard(a, b) == estimate_jaccard(b, a) <= 1
+    a, b = hashes_of(shingles("\n".join(one))), hashes_of(shingles("\n".join(other)))
+    assert jaccard(a, a) == 1
+    assert 0 <= jaccard(a, b) == jaccard(b, a) <= 1
 
 
-def test_the_estimate_is_near_the_exact_similarity() -> None:
-    one = "\n".join(f"x{n} = {n}" for n in range(200))
-    other = "\n".join(f"x{n} = {n}" for n in range(20, 220))
-    a, b = shingles(one), shingles(other)
-    exact = len(a & b) / len(a | b)
-    # Four standard errors at 128 permutations.
-    assert abs(estimate_jaccard(signature(one), signature(other)) - exact) < 0.16
+@given(one=statements, other=statements)
+def test_hashes_share_what_the_shingles_share(one: list[str], other: list[str]) -> None:
+    a, b = "\n".join(one), "\n".join(other)
+    assert jaccard(hashes_of(shingles(a)), hashes_of(shingles(b))) == similarity(a, b)
 
 
-def test_signatures_of_other_lengths_do_not_compare() -> None:
-    with pytest.raises(ValueError, match="one length"):
-        estimate_jaccard(signature("x = 1")[:64], signature("x = 1"))
+def test_two_empty_sets_have_no_similarity() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        jaccard(hashes_of([]), hashes_of([]))
 
 
 @pytest.fixture
@@ -183,3 +187,84 @@ def test_exactly_at_the_threshold_is_a_duplicate(store: Store) -> None:
     store.import_baseline("net", architecture("x = 1"))
     report = NoveltyIndex(store, threshold=0.0).check(NET)
     assert (report.similarity, report.is_novel) == (0.0, False)
+
+
+LINES = [f"x{n} = f{n}(x{n - 1}, {n})" for n in range(60)]
+edited_lines = st.sets(st.integers(0, len(LINES) - 1), max_size=12)
+
+
+def variant(edited: set[int]) -> str:
+    return "\n".join(f"y = {n}" if n in edited else line for n, line in enumerate(LINES))
+
+
+@given(stored=st.lists(edited_lines, min_size=1, max_size=30), asked=edited_lines)
+@settings(max_examples=25)
+def test_what_is_reported_is_the_exact_similarity_to_the_nearest(
+    stored: list[set[int]], asked: set[int]
+) -> None:
+    store = Store(MemoryRepository())
+    for number, edited in enumerate(stored):
+        store.import_baseline(f"net{number}", architecture(variant(edited)))
+
+    report = NoveltyIndex(store).check(variant(asked))
+
+    assert report.nearest is not None
+    exact = [similarity(variant(asked), variant(edited)) for edited in stored]
+    assert report.similarity == similarity(variant(asked), store.get(report.nearest).source)
+    assert report.is_novel == (max(exact) < report.threshold)
+
+
+def test_of_equally_near_ones_the_earliest_is_named(store: Store) -> None:
+    first = store.import_baseline("a", architecture(NET + "# one"))
+    store.import_baseline("b", architecture(NET + "# other"))
+    assert NoveltyIndex(store).check(NET).nearest == first
+
+
+def test_what_is_left_out_is_not_its_own_nearest(store: Store) -> None:
+    own = store.import_baseline("own", architecture(NET))
+    other = store.import_baseline("other", architecture(NET.replace("relu", "tanh")))
+    report = NoveltyIndex(store).check(NET, leave_out=own)
+    assert (report.nearest, report.exact_duplicate_of) == (other, None)
+
+
+def test_a_source_is_read_once_while_its_hashes_are_at_hand(store: Store) -> None:
+    class Counting:
+        def __init__(self) -> None:
+            self.num_read = 0
+
+        def entries(self, run: str | None = None) -> tuple[Entry, ...]:
+            return store.entries(run)
+
+        def get(self, architecture_id: ArchitectureId) -> Architecture:
+            self.num_read += 1
+            return store.get(architecture_id)
+
+    for number in range(5):
+        store.import_baseline(f"net{number}", architecture(variant({number})))
+    counting = Counting()
+    index = NoveltyIndex(counting)
+    for number in range(10):
+        index.check(variant({number, 20}))
+    assert counting.num_read == 5
+
+
+def test_a_source_is_read_again_when_its_hashes_were_dropped(store: Store) -> None:
+    baseline = store.import_baseline("net", architecture(NET))
+    for number in range(MAX_RECENT):
+        store.import_baseline(f"small{number}", architecture(f"x = {number}"))
+    report = NoveltyIndex(store).check(NET)
+    assert (report.nearest, report.similarity) == (baseline, 1.0)
+
+
+def test_a_network_in_training_that_is_nearer_than_the_store_would_change_the_report(
+    store: Store,
+) -> None:
+    store.import_baseline("net", architecture(variant({1, 2, 3})))
+    index = NoveltyIndex(store)
+    index.begin("further", variant({1, 2, 3, 4, 5}))
+    report = index.check(variant(set()))
+    assert not index.has_nearer_under_way(variant(set()), report)
+    index.begin("nearer", variant({1}))
+    assert index.has_nearer_under_way(variant(set()), report)
+    index.end("nearer")
+    assert not index.has_nearer_under_way(variant(set()), report)

@@ -32,7 +32,7 @@ MARGIN = 0.10
 MAX_VERIFIED = 16
 """How many of the nearest by estimate are compared exactly, at most."""
 
-MAX_RECENT = 1024
+MAX_RECENT = 512
 """Sets of hashes that are kept: 5 kB each for sources of 80 lines."""
 
 
@@ -129,7 +129,7 @@ class NoveltyIndex:
         return (None if nearest is None else self._ids[nearest]), similarity
 
     def _hashes_of(self, architecture_id: ArchitectureId) -> "NDArray[np.uint64]":
-        """Return a set of hashes, from those of late or made anew."""
+        """Return the hashes of an architecture, made anew unless they were used of late."""
         if architecture_id in self._recent:
             self._recent.move_to_end(architecture_id)
         else:

@@ -43,8 +43,10 @@ def hashes_of(texts: Iterable[str]) -> "NDArray[np.uint64]":
 
     Two of a thousand texts share a hash in fewer than one of 10**13 sets.
     """
-    encoded = (text.encode(errors="backslashreplace") for text in texts)
-    digests = [hashlib.sha1(each, usedforsecurity=False).digest()[:8] for each in encoded]
+    digests = [
+        hashlib.sha1(text.encode(errors="backslashreplace"), usedforsecurity=False).digest()[:8]
+        for text in texts
+    ]
     return np.unique(np.frombuffer(b"".join(digests), dtype="<u8"))
 
 
