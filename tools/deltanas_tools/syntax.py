@@ -5,6 +5,21 @@ import symtable
 import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
+from threading import RLock
+
+PARSER = RLock()
+"""To be held where Python text is parsed, by ``np.load`` too. Python 3.11 counts the depth of a
+tree for all threads together, and two that parse at the same time can fail with SystemError."""
+
+
+def parse_expression(source: str) -> ast.expr:
+    """Return the syntax tree of an expression.
+
+    Raises:
+        SyntaxError: as for `parse`.
+    """
+    with _one_exception():
+        return ast.parse(source, mode="eval").body
 
 
 def parse(source: str) -> ast.Module:
@@ -31,7 +46,8 @@ def symbols(source: str) -> symtable.SymbolTable:
 @contextmanager
 def _one_exception() -> Generator[None]:
     try:
-        with warnings.catch_warnings():
+        # The filters of warnings are of the whole process as well.
+        with PARSER, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "\d" in a string is the candidate's business
             yield
     except (RecursionError, MemoryError) as error:

@@ -7,13 +7,13 @@ import ast
 import json
 import re
 import sys
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeGuard
 
 from deltanas_repo_store.records import MAX_HPARAM_TEXT, MAX_HPARAMS, HParamValue
+from deltanas_tools.syntax import parse_expression
 
 MAX_INTEGER = 2**63 - 1
 """Greatest integer that the store keeps."""
@@ -101,9 +101,7 @@ def _pairs(text: str) -> Iterable[tuple[object, object]]:
 
 def _literal_pairs(text: str) -> tuple[tuple[object, object], ...]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\d" in a string
-            table = ast.parse(text, mode="eval").body
+        table = parse_expression(text)
         if not isinstance(table, ast.Dict):
             raise _no_table(text)
         names = [ast.literal_eval(name) for name in table.keys if name is not None]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from deltanas_repo_store.records import Name, Record
+from deltanas_tools.syntax import PARSER
 
 VERSION: Literal[1] = 1
 """Of the folder's format and of the splits; a new one prepares every data set anew."""
@@ -71,8 +72,17 @@ class Dataset(Record):
 
     def labels(self, split: Split) -> NDArray[np.int64]:
         """Load a split's labels. Only the parent's code may: never put them into a payload."""
-        labels: NDArray[np.int64] = np.load(self.folder / f"{split}_labels.npy", allow_pickle=False)
+        path = self.folder / f"{split}_labels.npy"
+        with PARSER:
+            labels: NDArray[np.int64] = np.load(path, allow_pickle=False)
         return labels
+
+    def images(self, split: Split) -> NDArray[np.uint8]:
+        """Map a split's images."""
+        path = self.folder / f"{split}_images.npy"
+        with PARSER:
+            images: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return images
 
     def write_manifest(self) -> None:
         """Write the manifest; the folder is complete with it."""
@@ -106,7 +116,8 @@ class Dataset(Record):
             ):
                 path = self.folder / f"{split}_{kind}.npy"
                 try:
-                    array = np.load(path, mmap_mode="r", allow_pickle=False)
+                    with PARSER:
+                        array = np.load(path, mmap_mode="r", allow_pickle=False)
                     found = crc32(path)
                 except (OSError, ValueError, EOFError) as error:
                     raise Corrupt(f"{path}: {error}") from error

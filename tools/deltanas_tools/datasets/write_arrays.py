@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from deltanas_tools.datasets.archives import Progress
 from deltanas_tools.datasets.dataset import Split, crc32
 from deltanas_tools.datasets.readers import Part
+from deltanas_tools.syntax import PARSER
 
 _REPORTED_IMAGES = 256
 _COUNTED_AT_ONCE = 256  # images; bounds the memory of `moments`
@@ -66,7 +67,8 @@ def checksums(folder: Path) -> dict[Any, int]:
 
 def moments(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation per channel, exactly, from counts of the 256 values."""
-    images = np.load(path, mmap_mode="r", allow_pickle=False)
+    with PARSER:
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
     counts = np.zeros((images.shape[1], 256), dtype=np.int64)
     for start in range(0, len(images), _COUNTED_AT_ONCE):
         some = images[start : start + _COUNTED_AT_ONCE]

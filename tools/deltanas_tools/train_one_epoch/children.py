@@ -22,6 +22,7 @@ from deltanas_tools.sandbox.memory_files import (
     write_all,
 )
 from deltanas_tools.sandbox.messages import Entry
+from deltanas_tools.syntax import PARSER
 from deltanas_tools.train_one_epoch.weights import Contents, read_contents
 
 MAX_WEIGHTS_BYTES = 2**30
@@ -110,7 +111,7 @@ class Job:
         limits = self.limits.model_copy(
             update={"wall_seconds": max(seconds_left, _SHORTEST_SCORING_SECONDS)}
         )
-        images = np.load(self.dataset.path(f"{split}_images"), mmap_mode="r", allow_pickle=False)  # type: ignore[arg-type]
+        images = self.dataset.images(split)
         order = self._order(len(images))
         shape = (len(weights), len(images), self.dataset.num_classes)
         with _shuffled(images, order) as image_fd, result_file("logits", _bytes(shape)) as fd:
@@ -171,7 +172,8 @@ def _shuffled(images: NDArray[np.uint8], order: NDArray[np.int64]) -> Iterator[i
 def _layout(file: object) -> dict[str, object]:
     """Read where in an ``.npy`` file of ours the array lies."""
     np.lib.format.read_magic(file)  # type: ignore[arg-type]
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)  # type: ignore[arg-type]
+    with PARSER:
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)  # type: ignore[arg-type]
     return {"dtype": str(dtype), "shape": list(shape), "offset": file.tell()}  # type: ignore[attr-defined]
 
 

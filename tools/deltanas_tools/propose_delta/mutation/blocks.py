@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from deltanas_tools.propose_delta.mutation.network import Network
 from deltanas_tools.propose_delta.mutation.source import Change
+from deltanas_tools.syntax import parse
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ def bring(network: Network, block: Block) -> tuple[str, tuple[Change, ...]]:
         The name under which the class can be used, and the changes that define it there: none
         where the source has the same class. A name that means something else is not reused.
     """
-    wanted = _signature(ast.parse(block.code).body[0])
+    wanted = _signature(parse(block.code).body[0])
     name, number = block.name, 1
     while name in network.taken_names:
         present = network.definitions.get(name)

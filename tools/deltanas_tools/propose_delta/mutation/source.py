@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
+from deltanas_tools.syntax import parse
+
 Node = TypeVar("Node", bound=ast.AST)
 
 MAX_LINE = 100
@@ -59,10 +61,9 @@ class Source:
 
         Raises:
             SyntaxError: the text is not Python.
-            ValueError: the text holds a null character.
         """
         self.text = text
-        self.tree = ast.parse(text)
+        self.tree = parse(text)
         self.children: dict[ast.AST, list[ast.AST]] = {}
         pending: list[ast.AST] = [self.tree]
         while pending:
