@@ -76,7 +76,7 @@ class Workbench:
         """Return the evaluator for these conditions; the data set is prepared if it is not.
 
         With ``devices`` it trains side by side, one network on each at a time; a device may be
-        named several times. Without, it trains on the measurement's own, in the gates' sandbox.
+        named several times. On the measurement's own alone it trains in the gates' sandbox.
         """
         key = f"{threshold} {measurement.model_dump_json()} {deltas.model_dump_json()} {devices}"
         if key not in self._evaluators:
@@ -103,9 +103,10 @@ class Workbench:
 
     def _trainers(self, measurement: Measurement, devices: Sequence[str]) -> Trainers:
         back_end = measurement.sandbox
-        places = [Place(Sandbox(back_end, cuda=each != "cpu"), each) for each in devices]
-        if not places:
+        if tuple(devices) in ((), (measurement.device,)):
             places = [Place(self.sandbox(measurement), measurement.device)]
+        else:
+            places = [Place(Sandbox(back_end, cuda=each != "cpu"), each) for each in devices]
         return self._open.enter_context(Trainers(places))
 
     def novelty_index(self, threshold: float = THRESHOLD) -> NoveltyIndex:

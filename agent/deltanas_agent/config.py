@@ -58,7 +58,7 @@ class Measurement(Record):
     train_seconds: Annotated[float, Field(gt=0)] = 600.0
     """Wall time that a training may take; 600 s is the paper's."""
     memory_mib: Annotated[int, Field(ge=64)] = 4096
-    """Memory that a candidate may take on a CPU, in MiB."""
+    """Memory of the host that a candidate may take, in MiB."""
 
     def numerics(self, device: str) -> Numerics:
         """Return how networks are computed on one of the devices."""

@@ -7,7 +7,7 @@ from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.records import Architecture, Evaluation, Record
 from deltanas_tools.datasets import Dataset
 from deltanas_tools.sandbox import Sandbox
-from deltanas_tools.train_one_epoch import Numerics, OnEpoch, train_one_epoch
+from deltanas_tools.train_one_epoch import OnEpoch, train_one_epoch
 from deltanas_tools.transforms import parse
 
 Verdict = Literal["identical", "within-noise", "different"]
@@ -71,17 +71,12 @@ def reproduce(
         architecture,
         dataset,
         sandbox=sandbox,
-        seed=recorded.seed,
+        seed=wanted.seed,
         limits=wanted.train_limits(),
-        epochs=recorded.epochs,
-        split=recorded.split,
-        transform=parse(recorded.transform),
-        numerics=Numerics(
-            device=recorded.device,
-            threads=recorded.threads,
-            precision=recorded.precision,
-            channels_last=recorded.channels_last,
-        ),
+        epochs=wanted.epochs,
+        split=wanted.split,
+        transform=parse(wanted.transform),
+        numerics=wanted.numerics(wanted.device),
         on_epoch=on_epoch,
     ).evaluation
     return Reproduction(

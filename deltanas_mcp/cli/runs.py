@@ -133,12 +133,11 @@ def _drive(
 
     with open_workbench(store) as bench:
         config = with_budget(search_config(bench.store, run_name), answers, seconds)
-        places = parse_devices(devices, per_device, config.measurement)
         evaluator = bench.evaluator(
             config.measurement,
             threshold=config.novelty_threshold,
             deltas=config.deltas,
-            devices=places if places != (config.measurement.device,) else (),
+            devices=parse_devices(devices, per_device, config.measurement),
         )
         writer = proposer(config.proposer)
         with _resumable(store, run_name), run_view() as view:

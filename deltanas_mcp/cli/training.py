@@ -86,6 +86,7 @@ def train(
     Each seed is recorded as it ends, and one that the store has is not trained again: the same
     command goes on where it was interrupted.
     """
+    from deltanas_agent.config import Replication
     from deltanas_mcp.settings import parse_devices, parse_measurement
     from deltanas_mcp.wiring import open_workbench
     from deltanas_repo_store.errors import ConfigError
@@ -105,19 +106,19 @@ def train(
         train_seconds=600.0 * epochs if limit_seconds is None else limit_seconds,
     )
     places = parse_devices(devices, per_device, measurement)
-    numbers = [(seed + each) % 2**32 for each in range(seeds)]
+    numbers = Replication(seeds=seeds).of(measurement)
     with open_workbench(store) as bench, _interruptible():
         pending = bench.store.find_pending(target)
         if pending is not None and split != "search":
             raise ConfigError("a candidate is judged on the search split; score it on test later")
         if pending is not None:
             architecture_id = _end_pending(bench, pending, measurement, download, quiet=as_json)
+            typer.echo(f"details: deltanas show {target} --store {store}", err=True)
         else:
             architecture_id = bench.store.resolve(target)
-        if architecture_id is None:
-            typer.echo(f"details: deltanas show {target} --store {store}", err=as_json)
-            return
-        evaluations = _measure(bench, architecture_id, measurement, places, numbers, download)
+        evaluations: list[Evaluation] = []
+        if architecture_id is not None:
+            evaluations = _measure(bench, architecture_id, measurement, places, numbers, download)
     if as_json:
         typer.echo(json.dumps([each.model_dump(mode="json") for each in evaluations], indent=2))
     else:
@@ -187,10 +188,7 @@ def _measure(
     """Measure with every seed; those that end are recorded although another fails."""
     from deltanas_repo_store.errors import CandidateError
 
-    own = (measurement.device,)
-    evaluator = bench.evaluator(
-        measurement, download=download, devices=() if tuple(places) == own else places
-    )
+    evaluator = bench.evaluator(measurement, download=download, devices=places)
     with _bars(measurement.epochs) as bar:
         begun = [
             evaluator.begin_measuring(architecture_id, seed=seed, on_epoch=bar(f"seed {seed}"))
@@ -267,7 +265,7 @@ def _print(evaluations: "Sequence[Evaluation]") -> None:
 def _curve_lines(curve: "Sequence[CurvePoint]") -> list[str]:
     """Return about ten epochs of a curve, its last among them."""
     step = -(-len(curve) // _CURVE_ROWS)
-    shown = [point for point in curve if point.epoch % step == 0 or point is curve[-1]]
+    shown = [*curve[step - 1 : -1 : step], curve[-1]]
     return [
         f"  epoch {point.epoch:>4}  accuracy {point.accuracy:.4f}  loss {point.loss:.4f}  "
         f"{point.cpu_seconds:8.1f} CPU s"

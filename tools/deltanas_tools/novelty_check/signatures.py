@@ -1,7 +1,6 @@
 """MinHash signatures: a set of hashes as 128 numbers, and a table of them that is quick to rank.
 
-A signature is bit for bit that of datasketch 2 (`MinHash(num_perm=128, seed=1,
-scheme="affine32")`), computed for all shingles and permutations at once.
+Signatures are datasketch's, in one batch for all shingles, with its scheme pinned.
 
 Source: Broder, "On the resemblance and containment of documents" (1997). The 128 permutations are
 the value of the reference code (nn-gpt 1.0.6).
@@ -21,10 +20,6 @@ SEED = 1
 SHORTLIST = 2048
 """How many signatures are compared in full: those whose codes are nearest."""
 
-_RANDOM = np.random.RandomState(SEED)  # frozen by NumPy: the same numbers in every version
-_FACTORS = _RANDOM.randint(0, 1 << 31, NUM_PERMUTATIONS, dtype=np.uint32) * np.uint32(2) + 1
-_OFFSETS = _RANDOM.randint(0, 1 << 32, NUM_PERMUTATIONS, dtype=np.uint32)
-_LARGEST = np.uint32(0xFFFFFFFF)
 _GOLDEN = np.uint32(0x9E3779B1)
 """A prime near 2**32 over the golden ratio: the product's top bit depends on all bits of a number.
 
@@ -34,20 +29,13 @@ Source: Knuth, "The Art of Computer Programming", volume 3, section 6.4, multipl
 
 def signature_of(hashes: "NDArray[np.uint64]") -> "NDArray[np.uint32]":
     """Return the MinHash signature of a set of hashes, of shape ``(NUM_PERMUTATIONS,)``."""
-    permuted = _mixed(hashes.astype(np.uint32))[:, None] * _FACTORS
-    permuted += _OFFSETS  # in place: a second array of this size costs more than the arithmetic
-    values: NDArray[np.uint32] = permuted.min(axis=0, initial=_LARGEST)
-    return values
+    # Half a second of imports that no other command should pay for.
+    from datasketch import MinHash
 
-
-def _mixed(values: "NDArray[np.uint32]") -> "NDArray[np.uint32]":
-    """Spread 32-bit numbers, one to one.
-
-    Source: Appleby, MurmurHash3 (2011), the finaliser ``fmix32``.
-    """
-    values = (values ^ (values >> np.uint32(16))) * np.uint32(0x85EBCA6B)
-    values = (values ^ (values >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-    return values ^ (values >> np.uint32(16))
+    # The lower half of a hash is what datasketch itself would make of the shingle.
+    sketch = MinHash(num_perm=NUM_PERMUTATIONS, seed=SEED, scheme="affine32", hashfunc=int)
+    sketch.update_batch(hashes.astype(np.uint32).tolist())
+    return np.asarray(sketch.digest(), dtype=np.uint32)
 
 
 def estimate_jaccard(

@@ -51,6 +51,8 @@ START_SECONDS = 180.0
 ANSWER_GRACE_SECONDS = 60.0
 """How much longer than the child's own limit the server may take before it counts as lost."""
 STOP_SECONDS = 5.0
+MAX_FILES = 253
+"""How many descriptors the kernel hands over at a time (SCM_MAX_FD)."""
 _CODE = re.compile("[a-z-]{1,40}")
 PASSED_ON = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
 """The only variables that go through: which GPUs to use, and where the driver's library lies."""
@@ -170,8 +172,11 @@ class Sandbox:
         Raises:
             SandboxError: the server cannot be started, nothing isolates it here, or the sandbox
                 was closed.
+            ValueError: there are more than `MAX_FILES` files.
         """
         files = files or {}
+        if len(files) > MAX_FILES:
+            raise ValueError(f"a child gets at most {MAX_FILES} files, not {len(files)}")
         request = {
             "entry": entry,
             "payload": dict(payload),

@@ -32,7 +32,7 @@ from deltanas_tools.transforms import Transform, parse
 
 PLAIN_TRANSFORM = parse(PLAIN)
 MAX_CURVE_POINTS = 200
-"""A child gets a file for each, and the kernel hands over at most 253 at a time."""
+"""A child gets a file for each, and no more than `host.MAX_FILES` in all."""
 DEFAULT_BATCH = 64
 """Batch size of a network whose hyper-parameters name none."""
 _SLOW_CONSTRUCTION_SECONDS = 1.0
