@@ -1,7 +1,7 @@
 """The repository port on a bare git repository: objects as files, refs through git itself.
 
-GitPython opens, configures and runs git. Refs change only in ``git update-ref --stdin``
-transactions, and are listed by ``git for-each-ref``: GitPython's own ref look-ups are O(n), and
+GitPython opens, configures and runs git. Refs change only in git's own transactions
+(`ref_updates`), and are listed by ``git for-each-ref``: GitPython's own ref look-ups are O(n), and
 its porcelain is not safe with several writers. There is no work tree and no index.
 """
 
@@ -26,6 +26,9 @@ from git.exc import GitCommandError, InvalidGitRepositoryError, NoSuchPathError
 
 from deltanas_repo_store.errors import StoreBusy, StoreCorrupt, StoreError
 from deltanas_repo_store.objects import Commit, GitObject, Kind
+from deltanas_repo_store.packs import pack
+from deltanas_repo_store.ref_state import changed_since
+from deltanas_repo_store.ref_updates import RefsRefused, RefUpdates
 from deltanas_repo_store.repository import RefChange, RefCommit, below
 
 FORMAT = "1"
@@ -36,6 +39,8 @@ LOCK_PATIENCE_SECONDS = 10.0
 STALE_LOCK_SECONDS = 60.0
 """Age at which a ref lock can only be left over from a process that was killed."""
 
+_NO_SUCH = "could not be resolved"
+"""In what GitPython says of a name that git answered it does not know."""
 _LOCKED = re.compile(r"Unable to create '(?P<lock>[^']+\.lock)': File exists")
 _MOVED = re.compile(
     r"reference already exists|but expected|unable to resolve reference|exists; cannot"
@@ -109,15 +114,17 @@ class GitRepository:
             what = f"has format {found}, not {FORMAT}" if found else "is not a DeltaNAS store"
             raise StoreError(f"the git repository {path} {what}; `deltanas init` makes a store")
         # The caller's environment must not redirect us, and its hooks must not run.
-        self._repo.git.update_environment(
-            GIT_DIR=str(path),
-            GIT_OBJECT_DIRECTORY=str(path / "objects"),
-            GIT_CONFIG_COUNT="1",
-            GIT_CONFIG_KEY_0="core.hooksPath",
-            GIT_CONFIG_VALUE_0=os.devnull,
-            LC_ALL="C",
-        )
+        environment = {
+            "GIT_DIR": str(path),
+            "GIT_OBJECT_DIRECTORY": str(path / "objects"),
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "core.hooksPath",
+            "GIT_CONFIG_VALUE_0": os.devnull,
+            "LC_ALL": "C",
+        }
+        self._repo.git.update_environment(**environment)
         self._cat_file = threading.Lock()
+        self._refs = RefUpdates(path, {**os.environ, **environment})
 
     @property
     def path(self) -> Path:
@@ -125,7 +132,8 @@ class GitRepository:
         return self._path
 
     def close(self) -> None:
-        """End the child processes that read objects."""
+        """End the child processes that read objects and write refs."""
+        self._refs.close()
         self._repo.close()
 
     def write(self, objects: Iterable[GitObject]) -> None:
@@ -153,6 +161,14 @@ class GitRepository:
                 os.unlink(temporary)
             raise
 
+    def write_pack(self, objects: Iterable[GitObject]) -> None:
+        """Write many objects as one pack; none is there before all are."""
+        with _told_as_store_errors(self._path), tempfile.TemporaryFile() as packed:
+            for part in pack(objects):
+                packed.write(part)
+            packed.seek(0)
+            self._git("index-pack", "--stdin", istream=packed)
+
     def read(self, object_id: str) -> GitObject:
         """Return an object, or raise `StoreCorrupt`."""
         failure: Exception | None = None
@@ -166,21 +182,59 @@ class GitRepository:
                 self._repo.git.clear_cache()
             else:
                 return GitObject(_kind(kind, object_id), data)
-        raise StoreCorrupt(
-            f"the object {object_id} of {self._path} cannot be read; "
-            f"`git -C {self._path} fsck` says what is damaged"
-        ) from failure
+        raise self._unreadable(object_id) from failure
+
+    def _unreadable(self, object_id: str) -> StoreCorrupt:
+        return StoreCorrupt(
+            f"the object {object_id} of {self._path} cannot be read; `git -C {self._path} fsck` "
+            "says what is damaged, and a copy of the store (`deltanas pull`) brings it back"
+        )
+
+    def read_all(self, object_ids: Iterable[str]) -> Iterator[GitObject]:
+        """Yield the objects in the order of their ids, or raise `StoreCorrupt`."""
+        with tempfile.TemporaryFile() as wanted, tempfile.TemporaryFile() as found:
+            wanted.write("".join(f"{each}\n" for each in object_ids).encode())
+            wanted.seek(0)
+            with _told_as_store_errors(self._path):
+                options = {"istream": wanted, "output_stream": found}
+                self._git("cat-file", "--batch", "--buffer", **options)
+            found.seek(0)
+            while header := found.readline().decode():
+                object_id, kind, *size = header.split()
+                data = found.read(int(size[0])) if size else b""
+                if not size or found.read(1) != b"\n":
+                    raise self._unreadable(object_id)
+                yield GitObject(_kind(kind, object_id), data)
 
     def find(self, prefix: str) -> str | None:
         """Return the one commit whose id starts with ``prefix``."""
-        try:
-            with self._cat_file:
-                object_id, kind, _ = self._repo.git.get_object_header(prefix)
-        except (ValueError, OSError):
-            self._repo.git.clear_cache()
-            return None
-        found = object_id.decode() if isinstance(object_id, bytes) else object_id
-        return found if _kind(kind, found) == "commit" else None
+        found = self._header(prefix)
+        return found[0] if found and _kind(found[1], found[0]) == "commit" else None
+
+    def ref(self, name: str) -> str | None:
+        """Return the object id of one ref."""
+        found = self._header(name)
+        return found[0] if found else None
+
+    def _header(self, name: str) -> tuple[str, str] | None:
+        """Return id and kind of the object that git knows under this name."""
+        for _ in range(2):  # see `read`
+            try:
+                with self._cat_file:
+                    object_id, kind, _ = self._repo.git.get_object_header(name)
+            except ValueError as error:
+                if _NO_SUCH in str(error):
+                    return None
+                self._repo.git.clear_cache()
+            except OSError:
+                self._repo.git.clear_cache()
+            else:
+                return _text(object_id), _text(kind)
+        return None
+
+    def changed_since(self, state: str) -> tuple[tuple[str, ...], str]:
+        """Return the prefixes below which refs may have changed, and the present state."""
+        return changed_since(self._path, state)
 
     def refs(self, prefix: str) -> dict[str, str]:
         """Return the refs at and below ``prefix``."""
@@ -229,26 +283,21 @@ class GitRepository:
 
     def update(self, changes: Sequence[RefChange]) -> None:
         """Apply all changes in one git transaction."""
-        zero = "0" * 40
-        lines = [f"update {each.ref}\0{each.new or zero}\0{each.old or zero}" for each in changes]
-        script = "".join(f"{line}\0" for line in ["start", *lines, "prepare", "commit"]).encode()
         deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
         while True:
             try:
-                with tempfile.TemporaryFile() as orders:
-                    orders.write(script)
-                    orders.seek(0)
-                    self._git("update-ref", "--stdin", "-z", istream=orders)
-            except GitCommandError as error:
-                if not self._may_try_again(error, deadline):
-                    raise self._update_error(error, changes) from error
+                with _told_as_store_errors(self._path):
+                    self._refs.run(changes)
+            except RefsRefused as refused:
+                if not self._may_try_again(str(refused), deadline):
+                    raise self._update_error(str(refused), changes) from refused
                 time.sleep(0.02)
             else:
                 return
 
-    def _may_try_again(self, error: GitCommandError, deadline: float) -> bool:
+    def _may_try_again(self, complaint: str, deadline: float) -> bool:
         """Wait for a lock that is held, and remove one that a killed process left behind."""
-        held = _LOCKED.search(str(error.stderr))
+        held = _LOCKED.search(complaint)
         if held is None:
             return False
         lock = Path(held["lock"])
@@ -257,8 +306,7 @@ class GitRepository:
                 lock.unlink()
         return time.monotonic() < deadline
 
-    def _update_error(self, error: GitCommandError, changes: Sequence[RefChange]) -> StoreError:
-        text = str(error.stderr)
+    def _update_error(self, text: str, changes: Sequence[RefChange]) -> StoreError:
         if held := _LOCKED.search(text):
             return StoreBusy(
                 f"another process holds {held['lock']}; try again, and if no git or deltanas "
@@ -267,7 +315,8 @@ class GitRepository:
         if _MOVED.search(text):
             refs = ", ".join(change.ref for change in changes)
             return StoreBusy(f"another process has written first, so none of {refs} was changed")
-        return StoreError(f"cannot write refs in {self._path}: {_last_line(error)}")
+        why = text.splitlines()[-1] if text else "git ended without a word"
+        return StoreError(f"cannot write refs in {self._path}: {why}")
 
     @contextmanager
     def exclusive(self, name: str) -> Generator[None]:
@@ -295,9 +344,13 @@ class GitRepository:
         return str(self._repo.git.execute(["git", *args], start_new_session=True, **options))
 
 
-def _kind(name: str | bytes, object_id: str) -> Kind:
+def _text(value: str | bytes) -> str:
     # GitPython declares str and gives bytes.
-    match name.decode() if isinstance(name, bytes) else name:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _kind(name: str | bytes, object_id: str) -> Kind:
+    match _text(name):
         case "blob" | "tree" | "commit" as kind:
             return kind
         case other:

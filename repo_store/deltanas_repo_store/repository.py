@@ -43,16 +43,40 @@ class Repository(Protocol):
         """Write objects durably. Raises `StoreError` where that cannot be done."""
         ...
 
+    def write_pack(self, objects: Iterable[GitObject]) -> None:
+        """Write many objects durably, all or none. Raises `StoreError` where it cannot be done."""
+        ...
+
     def read(self, object_id: str) -> GitObject:
         """Return an object that must be there. Raises `StoreCorrupt` where it is not."""
+        ...
+
+    def read_all(self, object_ids: Iterable[str]) -> Iterator[GitObject]:
+        """Yield objects that must be there, in order, far cheaper than one by one.
+
+        Raises:
+            StoreCorrupt: one is not.
+        """
         ...
 
     def find(self, prefix: str) -> str | None:
         """Return the id of the one commit whose id starts with ``prefix`` (hexadecimal)."""
         ...
 
+    def ref(self, name: str) -> str | None:
+        """Return the object id of one ref; None where there is no such ref."""
+        ...
+
     def refs(self, prefix: str) -> dict[str, str]:
         """Return ref to object id, for the ref ``prefix`` itself and every ref below it."""
+        ...
+
+    def changed_since(self, state: str) -> tuple[tuple[str, ...], str]:
+        """Return prefixes below which refs may have changed, and the present state.
+
+        ``state`` is what an earlier call returned, or empty for a time before any ref. What the
+        prefixes do not cover is as it was; what changes while this runs shows the next time.
+        """
         ...
 
     def commits(self, prefix: str) -> Iterator[RefCommit]:
@@ -92,12 +116,17 @@ class MemoryRepository:
         self._objects: dict[str, GitObject] = {}
         self._refs: dict[str, str] = {}
         self._held: set[str] = set()
+        self._version = 0
         self._mutex = threading.Lock()
 
     def write(self, objects: Iterable[GitObject]) -> None:
         """Keep the objects."""
         with self._mutex:
             self._objects.update({each.id: each for each in objects})
+
+    def write_pack(self, objects: Iterable[GitObject]) -> None:
+        """Keep the objects."""
+        self.write(objects)
 
     def read(self, object_id: str) -> GitObject:
         """Return an object, or raise `StoreCorrupt`."""
@@ -114,6 +143,18 @@ class MemoryRepository:
             if value.kind == "commit" and key.startswith(prefix)
         ]
         return hits[0] if len(hits) == 1 else None
+
+    def read_all(self, object_ids: Iterable[str]) -> Iterator[GitObject]:
+        """Yield objects, or raise `StoreCorrupt`."""
+        return map(self.read, object_ids)
+
+    def ref(self, name: str) -> str | None:
+        """Return the object id of one ref."""
+        return self._refs.get(name)
+
+    def changed_since(self, state: str) -> tuple[tuple[str, ...], str]:
+        """Return all prefixes where any ref has changed."""
+        return (() if state == str(self._version) else ("refs/",)), str(self._version)
 
     def refs(self, prefix: str) -> dict[str, str]:
         """Return the refs at and below ``prefix``."""
@@ -133,6 +174,7 @@ class MemoryRepository:
                     raise StoreBusy(f"another process has written {change.ref} first")
                 if change.new is not None and change.new not in self._objects:
                     raise StoreCorrupt(f"{change.ref} would name a missing object {change.new}")
+            self._version += 1
             for change in changes:
                 if change.new is None:
                     self._refs.pop(change.ref, None)
