@@ -67,7 +67,7 @@ class Reader:
     def __init__(self, sources: dict[ArchitectureId, str]) -> None:
         self._sources = sources
         self.listed: tuple[BaselineEntry, ...] = tuple(
-            BaselineEntry(id=id_, name=f"n{number}") for number, id_ in enumerate(sources)
+            BaselineEntry(id=id_, name=f"n{number}", made=0) for number, id_ in enumerate(sources)
         )
 
     def entries(self, run: str | None = None) -> tuple[BaselineEntry, ...]:

@@ -16,7 +16,7 @@ def describe(store: Store, name: str, *, with_source: bool = True) -> str:
     if (pending := store.find_pending(name)) is not None:
         return _describe_pending(pending)
     architecture_id = store.resolve(name)
-    entry = next((each for each in store.entries() if each.id == architecture_id), None)
+    entry = store.entry(architecture_id)
     if entry is None or isinstance(entry, BaselineEntry):
         name = entry.name if entry else ""
         return _describe_baseline(store, architecture_id, name, with_source=with_source)

@@ -12,7 +12,6 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from deltanas_agent.leaderboard import leaderboard
 from deltanas_agent.submit import Submission, applied, preview, submit
 from deltanas_mcp import wiring
 from deltanas_mcp.describe import describe
@@ -30,6 +29,7 @@ from deltanas_mcp.strict_arguments import StrictArguments
 from deltanas_mcp.wiring import Workbench
 from deltanas_repo_store.entries import RejectedEntry
 from deltanas_repo_store.errors import DeltaNasError
+from deltanas_repo_store.queries import Wanted, leaderboard
 from deltanas_repo_store.records import ArchitectureId, Evaluation, Kept, Outcome, Proposal
 from deltanas_tools.apply_patch import Applied
 from deltanas_tools.finetune_lora import finetune_lora
@@ -55,6 +55,9 @@ Candidate = Annotated[
 ]
 Dataset = Annotated[str, Field(max_length=64, description="Name of a data set.")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+_MAX_LISTED = 10_000
+"""Standings of one task that a list can be paged through."""
 
 
 @contextmanager
@@ -246,7 +249,7 @@ def _applied(made: Applied | Submission, delta: str, *, candidate: str | None) -
 
 
 def _summaries(bench: Workbench, dataset: str | None) -> list[ArchitectureSummary]:
-    rows = leaderboard(bench.store, dataset=dataset, split="search")
+    rows = leaderboard(bench.store, Wanted(dataset=dataset, split="search", limit=_MAX_LISTED))
     items = [
         ArchitectureSummary(
             id=row.id,

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from deltanas_agent.config import Measurement, RunConfig
 from deltanas_repo_store.errors import ConfigError
+from deltanas_repo_store.queries import Wanted
 
 
 def load_run_config(path: Path) -> RunConfig:
@@ -51,6 +52,18 @@ def parse_measurement(**values: str | float | bool | None) -> Measurement:
         return Measurement.model_validate({**_sandbox(), **values})
     except ValidationError as error:
         raise ConfigError(f"cannot measure so: {_faults(error)}") from error
+
+
+def parse_wanted(**values: str | int | bool | None) -> Wanted:
+    """Check what is asked of a leaderboard.
+
+    Raises:
+        ConfigError: a value is out of its range.
+    """
+    try:
+        return Wanted.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"no such leaderboard: {_faults(error)}") from error
 
 
 def parse_devices(names: str, per_device: int, measurement: Measurement) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from deltanas_agent.submit import KIND, RULES
 from deltanas_agent.trainers import Place, Trainers
 from deltanas_mcp.settings import cache_folder, data_source, parse_run_config
 from deltanas_repo_store.baselines import baseline_names, baselines
-from deltanas_repo_store.entries import BaselineEntry
 from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.git_repository import GitRepository, create_repository
 from deltanas_repo_store.store import Store
@@ -145,7 +144,7 @@ def begin_search(store: Store, run: str, config: RunConfig) -> None:
     Raises:
         ConfigError: the name is taken or cannot be one, or a baseline is not in the store.
     """
-    there = {entry.name for entry in store.entries() if isinstance(entry, BaselineEntry)}
+    there = {entry.name for entry in store.baselines()}
     if missing := sorted(set(config.baselines or ()) - there):
         raise ConfigError(
             f"the store has no baseline {missing[0]!r}; it has {', '.join(sorted(there)) or 'none'}"

@@ -16,8 +16,8 @@ from deltanas_agent.deltas import apply_answer, architecture_of, rejection_of
 from deltanas_agent.noise import noise_floor
 from deltanas_agent.outcomes import Admitted, Closed, Progress, check_novel, kept, rejected
 from deltanas_agent.trainers import Place, Trainers
-from deltanas_repo_store.entries import BaselineEntry
 from deltanas_repo_store.errors import CandidateError
+from deltanas_repo_store.queries import measured_baselines
 from deltanas_repo_store.records import (
     Architecture,
     ArchitectureId,
@@ -118,11 +118,13 @@ class Evaluator:
         seeds; None while there are none. Once it is known, it stays for as long as this evaluator.
         """
         if self._noise_floor is None:
-            measured = self.store.measured()
-            baselines = (each for each in self.store.entries() if isinstance(each, BaselineEntry))
             self._noise_floor = noise_floor(
-                [each.accuracy for each in measured[entry.id] if self._comparable(each)]
-                for entry in baselines
+                [
+                    each.accuracy
+                    for each in self.store.evaluations(baseline)
+                    if self._comparable(each)
+                ]
+                for baseline in measured_baselines(self.store, self.measurement.dataset)
             )
         return self._noise_floor
 
@@ -220,6 +222,7 @@ class Evaluator:
             check_no_embedded_data(candidate.source, parent.source)
             stage = "build"
             build = self._build(candidate)
+            progress.trace = build.trace
             stage = "effective"
             check_effective(build, parent_build)
         except CandidateError as error:

@@ -16,7 +16,7 @@ from deltanas_agent.evaluator import Evaluator, Measuring
 from deltanas_agent.ledger import Ledger
 from deltanas_agent.outcomes import Admitted
 from deltanas_agent.selection import Member, ranked, select_parent
-from deltanas_repo_store.entries import BaselineEntry, KeptEntry, RejectedEntry
+from deltanas_repo_store.entries import KeptEntry, RejectedEntry
 from deltanas_repo_store.errors import CandidateError, ConfigError
 from deltanas_repo_store.records import (
     ArchitectureId,
@@ -148,7 +148,7 @@ class Loop:
                 self.notify(AnswerEnded(outcome=outcome, slot_ended=True))
 
     def _measured_baselines(self) -> list[Member]:
-        entries = [entry for entry in self.store.entries() if isinstance(entry, BaselineEntry)]
+        entries = self.store.baselines()
         there = {entry.name: entry.id for entry in entries}
         names = list(there) if self.config.baselines is None else list(self.config.baselines)
         if missing := [name for name in names if name not in there]:

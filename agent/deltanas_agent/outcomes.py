@@ -31,6 +31,7 @@ class Progress:
 
     architecture: Architecture | None = None
     delta: str = ""
+    trace: str = ""
     relaxations: tuple[str, ...] = ()
     proposed_hparams: HParams = field(default_factory=dict)
     hparams_problems: tuple[str, ...] = ()
@@ -64,6 +65,7 @@ def kept(admitted: Admitted, trained: Trained, seconds: float) -> Kept:
         pending=admitted.pending,
         architecture=admitted.architecture,
         delta=progress.delta,
+        trace=progress.trace,
         relaxations=progress.relaxations,
         proposed_hparams=progress.proposed_hparams,
         hparams_problems=progress.hparams_problems,
@@ -82,6 +84,7 @@ def rejected(pending: Pending, progress: Progress, closed: Closed, seconds: floa
         pending=pending,
         architecture=progress.architecture,
         delta=progress.delta,
+        trace=progress.trace,
         relaxations=progress.relaxations,
         proposed_hparams=progress.proposed_hparams,
         hparams_problems=progress.hparams_problems,

@@ -14,6 +14,11 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
+def printable(text: str) -> str:
+    """Return a line that a model wrote with its control characters spelt out."""
+    return _CONTROL.sub(lambda match: repr(match[0])[1:-1], text.removesuffix("\r"))
+
+
 def print_delta(delta: str) -> None:
     """Print a canonical delta on stdout: to the letter where it goes into a file or a pipe.
 
@@ -26,8 +31,7 @@ def print_delta(delta: str) -> None:
     for line in delta.removesuffix("\n").split("\n"):
         is_header = line.startswith(("--- ", "+++ "))
         style = "bold" if is_header else _STYLES.get(line[:1], "")
-        shown = _CONTROL.sub(lambda match: repr(match[0])[1:-1], line.removesuffix("\r"))
-        console.print(Text(shown, style=style), soft_wrap=True)
+        console.print(Text(printable(line), style=style), soft_wrap=True)
 
 
 def print_applied(made: Applied | Submission) -> None:

@@ -124,12 +124,12 @@ def _drive(
     devices: str,
     per_device: int,
 ) -> None:
-    from deltanas_agent.leaderboard import leaderboard
     from deltanas_agent.loop import Loop
     from deltanas_mcp.cli.progress import run_view
     from deltanas_mcp.cli.tables import console, next_steps, print_leaderboard, print_summary
     from deltanas_mcp.settings import parse_devices
     from deltanas_mcp.wiring import open_workbench, proposer, search_config, with_budget
+    from deltanas_repo_store.queries import Wanted, leaderboard
 
     with open_workbench(store) as bench:
         config = with_budget(search_config(bench.store, run_name), answers, seconds)
@@ -143,10 +143,10 @@ def _drive(
         with _resumable(store, run_name), run_view() as view:
             finished = Loop(run_name, config, bench.store, evaluator, writer, view).drive()
         console.print()
-        wanted = config.measurement
-        standings = leaderboard(
-            bench.store, dataset=wanted.dataset, split=wanted.split, run=run_name
+        wanted = Wanted(
+            dataset=config.measurement.dataset, split=config.measurement.split, run=run_name
         )
+        standings = leaderboard(bench.store, wanted)
         print_leaderboard(standings, limit=10)
         print_summary(finished.ledger)
         if finished.reason:

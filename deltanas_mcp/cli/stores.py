@@ -1,7 +1,5 @@
-"""Commands about what a store holds: init, baselines, log, leaderboard, show."""
+"""Commands about what a store holds: init, baselines, show."""
 
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +10,7 @@ from deltanas_mcp.cli.app import DEFAULT_STORE, StoreOption
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (init, baselines, log, leaderboard, show):
+    for command in (init, baselines, show):
         app.command()(command)
 
 
@@ -37,55 +35,14 @@ def baselines(
 ) -> None:
     """List the store's baselines."""
     from deltanas_mcp.wiring import import_baselines, open_store
-    from deltanas_repo_store.entries import BaselineEntry
 
     with open_store(store) as opened:
         if add:
             import_baselines(opened)
-        for entry in opened.entries():
-            if isinstance(entry, BaselineEntry):
-                source = opened.get(entry.id).source
-                first = source.lstrip().split("\n", 1)[0].strip('"# ')
-                typer.echo(f"{entry.id[:10]}  {entry.name:<20} {first}")
-
-
-def log(
-    run: Annotated[str | None, typer.Argument(help="Only this run's candidates.")] = None,
-    store: StoreOption = DEFAULT_STORE,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Commits at most.")] = 100,
-) -> None:
-    """Show the lineage as git does; the command is printed first, to be used with other options."""
-    from deltanas_mcp.wiring import open_store
-
-    with open_store(store) as opened:
-        if run is not None:
-            opened.run_config(run)
-    what = (
-        ["--all"]
-        if run is None
-        else [f"--glob=refs/heads/delta/{run}/*", f"--glob=refs/rejected/{run}/*"]
-    )
-    command = ["git", "-C", str(store), "log", "--graph", "--oneline", f"-n{limit}", *what]
-    typer.secho(f"$ {' '.join(command)}", dim=True, err=True)
-    git = shutil.which("git") or "git"
-    raise typer.Exit(code=subprocess.run([git, *command[1:]]).returncode)
-
-
-def leaderboard(
-    store: StoreOption = DEFAULT_STORE,
-    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="One data set.")] = None,
-    run: Annotated[str | None, typer.Option(help="Only this run and the baselines.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows a table.")] = 20,
-) -> None:
-    """Print the best architectures of each data set."""
-    from deltanas_agent.leaderboard import leaderboard as standings
-    from deltanas_mcp.cli.tables import print_leaderboard
-    from deltanas_mcp.wiring import open_store
-
-    with open_store(store) as opened:
-        if run is not None:
-            opened.run_config(run)
-        print_leaderboard(standings(opened, dataset=dataset, run=run), limit=limit)
+        for entry in opened.baselines():
+            source = opened.get(entry.id).source
+            first = source.lstrip().split("\n", 1)[0].strip('"# ')
+            typer.echo(f"{entry.id[:10]}  {entry.name:<20} {first}")
 
 
 def show(

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deltanas_agent.leaderboard import Standing
 from deltanas_agent.ledger import Ledger
 from deltanas_repo_store.entries import KeptEntry, RejectedEntry
+from deltanas_repo_store.queries import Standing
 from deltanas_repo_store.records import Kept, Outcome
 
 console = Console(highlight=False)
@@ -38,13 +38,13 @@ def _print_task(rows: Sequence[Standing], limit: int) -> None:
             str(place),
             f"{row.accuracy:.4f}" + (f" ×{row.num_seeds}" if row.num_seeds > 1 else ""),
             "" if row.gain is None else f"{row.gain:+.4f}",
-            f"{row.num_params:,}",
+            "" if row.num_params is None else f"{row.num_params:,}",
             Text(row.name),
             Text(row.change or "baseline"),
         )
     console.print(table)
     if len(rows) > limit:
-        console.print(f"… and {len(rows) - limit} more (--limit)")
+        console.print("… and more (--limit)")
 
 
 def print_outcome(to: Console, outcome: Outcome) -> None:

@@ -1,6 +1,6 @@
 """What the store lists: one entry per architecture, read from its commit message alone."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -17,19 +17,26 @@ REJECTED = "refs/rejected/"
 class BaselineEntry(Record):
     """An architecture without a parent."""
 
+    status: Literal["baseline"] = "baseline"
     id: ArchitectureId
     name: Name
+    made: int
+    """When it was committed, in seconds since 1970 (UTC)."""
 
 
 class _CandidateEntry(Record):
     id: ArchitectureId
     key: CandidateKey
+    made: int
+    """When it was committed, in seconds since 1970 (UTC)."""
     parent: ArchitectureId
     subject: str
     """First line of the commit message: what changed, and how it ended."""
     proposer: Name
     seconds: Annotated[float, Field(ge=0.0)]
     """Wall time spent on the candidate."""
+    trace: str = ""
+    """Digest of what it computes, where it was built: `records.Trace`."""
     tokens: Annotated[int, Field(ge=0)]
 
     @property
@@ -40,6 +47,8 @@ class _CandidateEntry(Record):
 
 class KeptEntry(_CandidateEntry):
     """A candidate that was trained and kept."""
+
+    status: Literal["kept"] = "kept"
 
     dataset: Name
     epochs: int
@@ -61,11 +70,12 @@ class KeptEntry(_CandidateEntry):
 class RejectedEntry(_CandidateEntry):
     """A candidate that a gate closed on."""
 
+    status: Literal["rejected"] = "rejected"
     stage: Stage
     code: str
 
 
-Entry = BaselineEntry | KeptEntry | RejectedEntry
+Entry = Annotated[BaselineEntry | KeptEntry | RejectedEntry, Field(discriminator="status")]
 
 
 def read_entry(found: RefCommit) -> Entry:
@@ -77,7 +87,9 @@ def read_entry(found: RefCommit) -> Entry:
     try:
         if found.ref.startswith(BASELINES):
             return BaselineEntry(
-                id=ArchitectureId(found.id), name=found.ref.removeprefix(BASELINES)
+                id=ArchitectureId(found.id),
+                name=found.ref.removeprefix(BASELINES),
+                made=found.commit.made,
             )
         return _read_candidate(found)
     except (ValueError, KeyError, ValidationError) as error:
@@ -95,11 +107,13 @@ def _read_candidate(found: RefCommit) -> KeptEntry | RejectedEntry:
     common = {
         "id": ArchitectureId(found.id),
         "key": CandidateKey.parse(run, name),
+        "made": found.commit.made,
         "parent": ArchitectureId(parent),
         "subject": found.commit.message.split("\n", 1)[0],
         "proposer": facts["Proposer"],
         "seconds": facts["Seconds"],
         "tokens": facts["Tokens"],
+        "trace": facts.get("Trace", ""),
     }
     if prefix == REJECTED:
         return RejectedEntry.model_validate(

@@ -6,6 +6,7 @@ DeltaNasError
 │   ├── UnknownArchitecture
 │   ├── StoreBusy            somebody else is writing; the same call may work a moment later
 │   └── StoreCorrupt         an object or ref is not what it must be
+│       └── UnreadableObject
 ├── CandidateError           the candidate is at fault: a result of the search, not a crash
 │   ├── PatchError           its delta does not apply
 │   ├── BuildError           its code does not build the network that the interface asks for
@@ -47,6 +48,14 @@ class StoreBusy(StoreError):
 
 class StoreCorrupt(StoreError):
     """An object or ref of the store is not what the format says it must be."""
+
+
+class UnreadableObject(StoreCorrupt):
+    """An object that must be there is not, or is damaged."""
+
+    def __init__(self, object_id: str, message: str) -> None:
+        super().__init__(message)
+        self.object_id = object_id
 
 
 class CandidateError(DeltaNasError):

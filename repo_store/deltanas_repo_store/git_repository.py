@@ -24,12 +24,12 @@ from typing import Any
 import git
 from git.exc import GitCommandError, InvalidGitRepositoryError, NoSuchPathError
 
-from deltanas_repo_store.errors import StoreBusy, StoreCorrupt, StoreError
-from deltanas_repo_store.objects import Commit, GitObject, Kind
+from deltanas_repo_store.errors import StoreBusy, StoreCorrupt, StoreError, UnreadableObject
+from deltanas_repo_store.objects import GitObject, Kind
 from deltanas_repo_store.packs import pack
 from deltanas_repo_store.ref_state import changed_since
 from deltanas_repo_store.ref_updates import RefsRefused, RefUpdates
-from deltanas_repo_store.repository import RefChange, RefCommit, below
+from deltanas_repo_store.repository import RefChange, below
 
 FORMAT = "1"
 """Version of the store's layout, kept in the repository's configuration."""
@@ -131,6 +131,10 @@ class GitRepository:
         """Where the repository is."""
         return self._path
 
+    def cache(self) -> Path:
+        """Return the folder for what can be made anew at any time."""
+        return self._path / "deltanas"
+
     def close(self) -> None:
         """End the child processes that read objects and write refs."""
         self._refs.close()
@@ -184,10 +188,11 @@ class GitRepository:
                 return GitObject(_kind(kind, object_id), data)
         raise self._unreadable(object_id) from failure
 
-    def _unreadable(self, object_id: str) -> StoreCorrupt:
-        return StoreCorrupt(
+    def _unreadable(self, object_id: str) -> UnreadableObject:
+        return UnreadableObject(
+            object_id,
             f"the object {object_id} of {self._path} cannot be read; `git -C {self._path} fsck` "
-            "says what is damaged, and a copy of the store (`deltanas pull`) brings it back"
+            "says what is damaged",
         )
 
     def read_all(self, object_ids: Iterable[str]) -> Iterator[GitObject]:
@@ -236,45 +241,38 @@ class GitRepository:
         """Return the prefixes below which refs may have changed, and the present state."""
         return changed_since(self._path, state)
 
-    def refs(self, prefix: str) -> dict[str, str]:
-        """Return the refs at and below ``prefix``."""
-        listing = self._for_each_ref("%(refname) %(objectname)", prefix)
+    def refs(self, *prefixes: str) -> dict[str, str]:
+        """Return the refs at and below ``prefixes``."""
+        listing = self._for_each_ref("%(refname) %(objectname)", *prefixes)
         pairs = (line.split(" ") for line in listing.splitlines())
-        return {ref: object_id for ref, object_id in pairs if below(prefix, ref)}
+        return {
+            ref: object_id
+            for ref, object_id in pairs
+            if any(below(prefix, ref) for prefix in prefixes)
+        }
 
-    def commits(self, prefix: str) -> Iterator[RefCommit]:
-        """Yield the refs at and below ``prefix`` with their commits."""
-        fields = ("refname", "objectname", "objecttype", "tree", "parent", "contents")
-        listing = self._for_each_ref("".join(f"%({field})%00" for field in fields), prefix)
-        values = listing.split("\0")
-        for at in range(0, len(values) - len(fields), len(fields)):
-            ref, object_id, kind, tree_id, parents, message = values[at : at + len(fields)]
-            ref = ref.lstrip("\n")
-            if kind != "commit":
-                raise self._broken(ref, f"names a {kind}, not a commit")
-            yield RefCommit(ref, object_id, Commit(tree_id, tuple(parents.split()), message))
-
-    def _for_each_ref(self, layout: str, prefix: str) -> str:
+    def _for_each_ref(self, layout: str, *prefixes: str) -> str:
         try:
             _, listing, complaints = self._repo.git.for_each_ref(
                 f"--format={layout}",
-                prefix,
+                *prefixes,
                 with_extended_output=True,
                 strip_newline_in_stdout=False,
             )
         except GitCommandError as error:
             text = _last_line(error)
             broken = re.search(r"refs/\S+", text)
-            ref = broken.group() if broken else prefix
-            raise self._broken(ref, f"cannot be read: {text}") from error
+            ref = broken.group() if broken else " ".join(prefixes)
+            raise self.broken(ref, f"cannot be read: {text}") from error
         if broken := re.search(
             r"ignoring (?:broken ref|ref with broken name|dangling symref) (\S+)", complaints
         ):
             ref = broken.group(1)
-            raise self._broken(ref, "is broken", remove=f"rm {self._path / ref}")
+            raise self.broken(ref, "is broken", remove=f"rm {self._path / ref}")
         return str(listing)
 
-    def _broken(self, ref: str, what: str, *, remove: str = "") -> StoreCorrupt:
+    def broken(self, ref: str, what: str, *, remove: str = "") -> StoreCorrupt:
+        """Return the error about a ref that cannot be followed, with the ways to mend it."""
         remove = remove or f"git -C {self._path} update-ref -d {ref}"
         return StoreCorrupt(
             f"the ref {ref} {what}; restore it from a copy of the store, or, if its loss is "

@@ -7,7 +7,8 @@
 ``refs/pending/<run>/c01-003``            tree: an answer whose evaluation is under way
 ``refs/records/<run>/c01-003``            tree: answer, output, record and evaluations
 ``refs/records/baseline/<name>``          tree: evaluations of a baseline
-``refs/runs/<run>``                       tree: the run's resolved configuration
+``refs/runs/<run>``                       tree: the run's resolved configuration, and its id
+``refs/aliases/<name>``                   commit of a baseline that has this name as well
 ========================================  =====================================================
 
 Pending, records and runs are trees, not commits, so that ``git log --all`` is the lineage.
@@ -17,7 +18,7 @@ import json
 
 from pydantic import TypeAdapter, ValidationError
 
-from deltanas_repo_store.entries import BaselineEntry, KeptEntry
+from deltanas_repo_store.entries import BASELINES, KEPT, BaselineEntry, KeptEntry
 from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.objects import GitObject, blob, tree
 from deltanas_repo_store.records import Architecture, CandidateKey, Kept, Name, Outcome
@@ -25,6 +26,10 @@ from deltanas_repo_store.records import Architecture, CandidateKey, Kept, Name, 
 PENDING = "refs/pending/"
 RECORDS = "refs/records/"
 RUNS = "refs/runs/"
+ALIASES = "refs/aliases/"
+EVALUATION_FILE = "evaluation-"
+REPORTED_FILE = "reported-"
+CHECK_FILE = "check-"
 SOURCE_FILE = "net.py"
 HPARAMS_FILE = "hparams.json"
 RESERVED_RUN = "baseline"
@@ -54,6 +59,13 @@ def record_ref(entry: BaselineEntry | KeptEntry) -> str:
     return candidate_ref(RECORDS, entry.key)
 
 
+def measured_ref(record: str) -> str:
+    """Return the ref of the architecture that a record's evaluations are of."""
+    name = record.removeprefix(RECORDS)
+    baseline = name.removeprefix(f"{RESERVED_RUN}/")
+    return KEPT + name if baseline == name else BASELINES + baseline
+
+
 def architecture_objects(architecture: Architecture) -> list[GitObject]:
     """Return the blobs of an architecture's commit, and last its tree."""
     source, hparams = blob(architecture.source), blob(architecture.hparams_text())
@@ -73,5 +85,5 @@ def record_files(outcome: Outcome) -> dict[str, str]:
     }
     if isinstance(outcome, Kept):
         key = outcome.evaluation.key
-        files[f"evaluation-{key}.json"] = outcome.evaluation.model_dump_json(indent=2)
+        files[f"{EVALUATION_FILE}{key}.json"] = outcome.evaluation.model_dump_json(indent=2)
     return files

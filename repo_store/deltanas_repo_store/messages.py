@@ -150,6 +150,7 @@ def _origin(outcome: Kept | Rejected) -> dict[str, str]:
         "Proposal-Seed": str(proposal.seed),
         "Tokens": str(proposal.input_tokens + proposal.output_tokens),
         "Relaxations": str(len(outcome.relaxations)),
+        **({"Trace": outcome.trace} if outcome.trace else {}),
     }
 
 

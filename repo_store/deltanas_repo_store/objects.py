@@ -43,6 +43,8 @@ class Commit:
     tree: str
     parents: tuple[str, ...]
     message: str
+    made: int
+    """When it was committed, in seconds since 1970 (UTC)."""
 
 
 def blob(text: str) -> GitObject:
@@ -106,7 +108,8 @@ def read_commit(data: bytes) -> Commit:
     head, separator, message = data.decode(errors="replace").partition("\n\n")
     fields = [line.partition(" ") for line in head.split("\n")]
     trees = [value for key, _, value in fields if key == "tree"]
-    if not separator or len(trees) != 1:
-        raise ValueError("not a commit: it needs one tree and a message")
+    times = [value.split(" ")[-2:][0] for key, _, value in fields if key == "committer"]
+    if not separator or len(trees) != 1 or len(times) != 1:
+        raise ValueError("not a commit: it needs one tree, one committer and a message")
     parents = tuple(value for key, _, value in fields if key == "parent")
-    return Commit(tree=trees[0], parents=parents, message=message)
+    return Commit(tree=trees[0], parents=parents, message=message, made=int(times[0]))

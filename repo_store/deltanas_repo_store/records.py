@@ -250,9 +250,44 @@ class Evaluation(Record):
         )
 
     @property
+    def title(self) -> str:
+        """The task in words."""
+        epochs = f"{self.epochs} epoch" + ("s" if self.epochs > 1 else "")
+        kind = self.device.partition(":")[0]
+        words = [self.dataset, epochs]
+        if self.budget_seconds is not None:
+            words[1] = f"{self.budget_seconds:g} s"
+        words += [self.transform] if self.transform != PLAIN else []
+        words += [kind] if kind != "cpu" else []
+        words += [self.precision] if self.precision != "float32" else []
+        words += ["channels last"] if self.channels_last else []
+        return " · ".join([*words, f"{self.split} split"])
+
+    @property
     def key(self) -> str:
         """File name stem under which the store keeps this evaluation."""
         return f"{self.task}-s{self.seed}"
+
+
+Trace = Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
+"""Digest of every operation of a forward pass with its shapes; empty where it is not known."""
+
+
+class Check(Record):
+    """What came of building a network and running one forward pass at an input size."""
+
+    input: Annotated[str, Field(pattern=r"^\d+x\d+x\d+-\d+$")]
+    """Channels, height, width and classes, such as ``3x32x32-10``."""
+    code: str = ""
+    """The kind of fault, as in a rejection; empty where it works."""
+    message: Text = ""
+    num_params: Annotated[int, Field(ge=0)] | None = None
+    """Trainable parameters, where it was built."""
+    num_operations: Annotated[int, Field(ge=0)] | None = None
+    trace: Trace = ""
+    seconds: Annotated[float, Field(ge=0.0)] = 0.0
+    isolation: str = ""
+    torch_version: str = ""
 
 
 Stage = Literal["patch", "interface", "build", "effective", "novelty", "train"]
@@ -283,6 +318,8 @@ class Kept(Record):
     architecture: Architecture
     delta: str
     """Canonical unified diff from the parent to this architecture."""
+    trace: Trace = ""
+    """What it computes."""
     relaxations: tuple[str, ...] = ()
     """How the answer differed from a strict diff; empty for a strict one."""
     proposed_hparams: HParams = {}
@@ -318,6 +355,8 @@ class Rejected(Record):
     architecture: Architecture | None
     """The applied source; None where the delta did not apply."""
     delta: str = ""
+    trace: Trace = ""
+    """What it computes; empty where it was not built."""
     relaxations: tuple[str, ...] = ()
     proposed_hparams: HParams = {}
     hparams_problems: tuple[Text, ...] = ()

@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from deltanas_repo_store.repository import RefChange
 
@@ -30,13 +31,16 @@ class RefUpdates:
         self._environment = dict(environment)
         self._mutex = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._complaints = tempfile.TemporaryFile()
+        self._complaints: IO[bytes] | None = None
 
     def close(self) -> None:
         """End the process; the next transaction starts another."""
         with self._mutex:
             self._stop()
-            self._complaints.close()
+
+    def __del__(self) -> None:
+        """End the process of a store that nobody has closed."""
+        self.close()
 
     def run(self, changes: Sequence[RefChange]) -> None:
         """Apply all changes or none.
@@ -64,6 +68,7 @@ class RefUpdates:
     def _running(self) -> "subprocess.Popen[bytes]":
         if self._process is None or self._process.poll() is not None:
             self._stop()
+            self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `_stop`
             self._process = subprocess.Popen(
                 ["git", "update-ref", "--stdin", "-z"],
                 stdin=subprocess.PIPE,
@@ -84,8 +89,9 @@ class RefUpdates:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
             process.wait()
-        self._complaints.seek(0)
-        text = self._complaints.read().decode(errors="replace")
-        self._complaints.seek(0)
-        self._complaints.truncate()
-        return text.strip()
+        complaints, self._complaints = self._complaints, None
+        if complaints is None:
+            return ""
+        with complaints:
+            complaints.seek(0)
+            return complaints.read().decode(errors="replace").strip()

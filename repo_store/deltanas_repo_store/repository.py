@@ -12,10 +12,11 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-from deltanas_repo_store.errors import StoreBusy, StoreCorrupt
-from deltanas_repo_store.objects import Commit, GitObject, read_commit
+from deltanas_repo_store.errors import StoreBusy, StoreCorrupt, UnreadableObject
+from deltanas_repo_store.objects import Commit, GitObject
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,8 @@ class Repository(Protocol):
         """Return the object id of one ref; None where there is no such ref."""
         ...
 
-    def refs(self, prefix: str) -> dict[str, str]:
-        """Return ref to object id, for the ref ``prefix`` itself and every ref below it."""
+    def refs(self, *prefixes: str) -> dict[str, str]:
+        """Return ref to object id, for the refs ``prefixes`` themselves and every ref below."""
         ...
 
     def changed_since(self, state: str) -> tuple[tuple[str, ...], str]:
@@ -79,8 +80,8 @@ class Repository(Protocol):
         """
         ...
 
-    def commits(self, prefix: str) -> Iterator[RefCommit]:
-        """Yield the refs of `refs` with their commits, in the order of their names."""
+    def broken(self, ref: str, what: str) -> StoreCorrupt:
+        """Return the error about a ref that cannot be followed, with the ways to mend it."""
         ...
 
     def update(self, changes: Sequence[RefChange]) -> None:
@@ -97,6 +98,10 @@ class Repository(Protocol):
         Raises:
             StoreBusy: somebody else holds it.
         """
+        ...
+
+    def cache(self) -> Path | None:
+        """Return the folder for what can be made anew at any time; None keeps it in memory."""
         ...
 
     def close(self) -> None:
@@ -133,7 +138,9 @@ class MemoryRepository:
         try:
             return self._objects[object_id]
         except KeyError:
-            raise StoreCorrupt(f"the object {object_id} is missing from the store") from None
+            raise UnreadableObject(
+                object_id, f"the object {object_id} is missing from the store"
+            ) from None
 
     def find(self, prefix: str) -> str | None:
         """Return the one commit whose id starts with ``prefix``."""
@@ -156,15 +163,18 @@ class MemoryRepository:
         """Return all prefixes where any ref has changed."""
         return (() if state == str(self._version) else ("refs/",)), str(self._version)
 
-    def refs(self, prefix: str) -> dict[str, str]:
-        """Return the refs at and below ``prefix``."""
+    def refs(self, *prefixes: str) -> dict[str, str]:
+        """Return the refs at and below ``prefixes``."""
         with self._mutex:
-            return {ref: self._refs[ref] for ref in sorted(self._refs) if below(prefix, ref)}
+            return {
+                ref: self._refs[ref]
+                for ref in sorted(self._refs)
+                if any(below(prefix, ref) for prefix in prefixes)
+            }
 
-    def commits(self, prefix: str) -> Iterator[RefCommit]:
-        """Yield the refs at and below ``prefix`` with their commits."""
-        for ref, object_id in self.refs(prefix).items():
-            yield RefCommit(ref, object_id, read_commit(self.read(object_id).data))
+    def broken(self, ref: str, what: str) -> StoreCorrupt:
+        """Return the error about a ref that cannot be followed."""
+        return StoreCorrupt(f"the ref {ref} {what}")
 
     def update(self, changes: Sequence[RefChange]) -> None:
         """Apply all changes or none."""
@@ -193,6 +203,10 @@ class MemoryRepository:
         finally:
             with self._mutex:
                 self._held.discard(name)
+
+    def cache(self) -> Path | None:
+        """Keep everything in memory."""
+        return None
 
     def close(self) -> None:
         """Nothing to let go of."""

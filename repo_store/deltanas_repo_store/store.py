@@ -1,13 +1,13 @@
-"""The store: architectures, candidates, runs and evaluations over a git repository.
+"""The store: what is kept of a search, whatever it is kept in.
 
-Invariant: a candidate is nowhere, pending, or finished (kept or rejected), and one atomic ref
-transaction takes it from each to the next. Whoever reads the refs knows all there is to know;
-`layout` says where what stands.
+Refs and the objects they name are the truth. Lists and look-ups are answered by an index of them
+(`index`), which follows the refs before it answers.
 """
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from deltanas_repo_store import messages
+from deltanas_repo_store.contents import checked, files_of, folder, json_of, text_of
 from deltanas_repo_store.entries import (
     BASELINES,
     KEPT,
@@ -23,10 +24,13 @@ from deltanas_repo_store.entries import (
     Entry,
     KeptEntry,
     RejectedEntry,
-    read_entry,
 )
 from deltanas_repo_store.errors import ConfigError, StoreBusy, StoreCorrupt, UnknownArchitecture
+from deltanas_repo_store.index import Index
 from deltanas_repo_store.layout import (
+    ALIASES,
+    CHECK_FILE,
+    EVALUATION_FILE,
     HPARAMS_FILE,
     PENDING,
     RECORDS,
@@ -39,19 +43,12 @@ from deltanas_repo_store.layout import (
     record_files,
     record_ref,
 )
-from deltanas_repo_store.objects import (
-    Commit,
-    GitObject,
-    blob,
-    commit,
-    read_commit,
-    tree,
-    tree_files,
-)
+from deltanas_repo_store.objects import Commit, GitObject, blob, commit, read_commit, tree
 from deltanas_repo_store.records import (
     Architecture,
     ArchitectureId,
     CandidateKey,
+    Check,
     Evaluation,
     Kept,
     Outcome,
@@ -61,7 +58,8 @@ from deltanas_repo_store.records import (
 from deltanas_repo_store.repository import RefChange, Repository
 
 _CAS_TRIES = 20
-_Json = TypeVar("_Json")
+_Value = TypeVar("_Value")
+_ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 
 
 def utc_now() -> datetime:
@@ -73,12 +71,14 @@ class Store:
     """Architectures and what became of them. The repository decides where they are kept."""
 
     def __init__(self, repository: Repository, clock: Callable[[], datetime] = utc_now) -> None:
-        self._repository = repository
+        self.repository = repository
+        self.index = Index(repository)
         self._clock = clock
 
     def close(self) -> None:
         """Let go of the repository's processes and files."""
-        self._repository.close()
+        self.index.close()
+        self.repository.close()
 
     # Architectures
 
@@ -89,17 +89,15 @@ class Store:
             ConfigError: the name cannot be one, or belongs to another architecture.
         """
         ref = BASELINES + checked_name(name, what="baseline")
-        if (present := self._repository.refs(ref).get(ref)) is not None:
+        if (present := self.repository.ref(ref)) is not None:
             if self.get(ArchitectureId(present)) == architecture:
                 return ArchitectureId(present)
             raise ConfigError(
                 f"the store has a baseline {name!r} with other content; import under another name"
             )
-        objects = architecture_objects(architecture)
-        root = self._commit(objects[-1], (), "DeltaNAS", messages.baseline_message(name))
-        self._repository.write([*objects, root])
-        self._repository.update([RefChange(ref, None, root.id)])
-        return ArchitectureId(root.id)
+        objects = baseline_objects(name, architecture)
+        self._write(objects, [RefChange(ref, None, objects[-1].id)])
+        return ArchitectureId(objects[-1].id)
 
     def get(self, architecture_id: ArchitectureId) -> Architecture:
         """Return the architecture of a commit.
@@ -107,11 +105,11 @@ class Store:
         Raises:
             UnknownArchitecture: no commit of the store has this id.
         """
-        files = self._files(self._commit_of(architecture_id).tree)
+        files = files_of(self.repository, self._commit_of(architecture_id).tree)
         try:
             return Architecture(
-                source=self._text(files[SOURCE_FILE]),
-                hparams=json.loads(self._text(files[HPARAMS_FILE])),
+                source=text_of(self.repository, files[SOURCE_FILE]),
+                hparams=json.loads(text_of(self.repository, files[HPARAMS_FILE])),
             )
         except KeyError:
             raise UnknownArchitecture(architecture_id) from None
@@ -135,55 +133,76 @@ class Store:
             UnknownArchitecture: nothing, or more than one thing, has this id or name.
         """
         is_hex = re.fullmatch(r"[0-9a-f]{7,40}", text)
-        if is_hex and (found := self._repository.find(text)):
+        if is_hex and (found := self.repository.find(text)):
             return ArchitectureId(found)
         if len(text) <= 140 and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]*", text):
-            for prefix in (BASELINES, KEPT, REJECTED, "refs/heads/", "refs/"):
+            for prefix in (BASELINES, KEPT, REJECTED, ALIASES, "refs/heads/", "refs/"):
                 ref = prefix + text
-                if prefix + text in (refs := self._repository.refs(ref)):
-                    return self._architecture_at(ref, refs[ref])
+                if found := self.repository.ref(ref):
+                    return self._architecture_at(ref, found)
         raise UnknownArchitecture(text)
 
     def _architecture_at(self, ref: str, object_id: str) -> ArchitectureId:
-        if not ref.startswith((BASELINES, KEPT, REJECTED)):
+        if not ref.startswith((BASELINES, KEPT, REJECTED, ALIASES)):
             raise UnknownArchitecture(ref.removeprefix("refs/"))
         return ArchitectureId(object_id)
 
+    # Lists
+
     def entries(self, run: str | None = None) -> tuple[Entry, ...]:
         """Return baselines, kept and rejected candidates; of one run, its candidates alone."""
-        places = (
-            (BASELINES, KEPT, REJECTED) if run is None else (f"{KEPT}{run}/", f"{REJECTED}{run}/")
-        )
-        return tuple(
-            read_entry(found) for place in places for found in self._repository.commits(place)
-        )
+        if run is None:
+            return self._entries("ORDER BY ref")
+        return self._entries("WHERE run = ? ORDER BY ref", run)
+
+    def baselines(self) -> tuple[BaselineEntry, ...]:
+        """Return the baselines, in the order of their names."""
+        found = self._entries("WHERE status = 'baseline' ORDER BY name")
+        return tuple(each for each in found if isinstance(each, BaselineEntry))
+
+    def entry(self, architecture_id: ArchitectureId) -> Entry | None:
+        """Return the entry of an architecture; None where it has none, as ancestors may."""
+        found = self._entries("WHERE id = ? ORDER BY ref LIMIT 1", architecture_id)
+        return found[0] if found else None
 
     def candidates(self, run: str) -> tuple[KeptEntry | RejectedEntry, ...]:
         """Return the finished candidates of a run."""
         return tuple(each for each in self.entries(run) if not isinstance(each, BaselineEntry))
+
+    def _entries(self, which: str, *values: object) -> tuple[Entry, ...]:
+        rows = self.index.rows(f"SELECT entry FROM architecture {which}", values)
+        return tuple(_ENTRY.validate_json(str(entry)) for (entry,) in rows)
+
+    def _refs_below(self, prefix: str) -> dict[str, str]:
+        rows = self.index.rows(
+            "SELECT name, oid FROM ref WHERE name >= ? AND name < ? ORDER BY name",
+            (prefix, prefix.removesuffix("/") + "0"),
+        )
+        return {str(ref): str(oid) for ref, oid in rows}
 
     # Runs
 
     def begin_run(self, run: str, config: Mapping[str, Any]) -> None:
         """Take the name ``run`` and keep the run's resolved configuration.
 
+        Two runs of one configuration are two runs wherever they were begun: each has an id.
+
         Raises:
             ConfigError: the name cannot be one, or the store has such a run.
         """
         if checked_name(run, what="run") == RESERVED_RUN:
             raise ConfigError(f"a run cannot be called {RESERVED_RUN!r}; choose another name")
-        if run in self.runs():
+        if self.repository.ref(RUNS + run) is not None:
             raise ConfigError(
                 f"the store has a run {run!r} already; resume it or choose another name"
             )
-        file = blob(json.dumps(config, indent=2, sort_keys=True) + "\n")
-        folder = tree({"run.json": file.id})
-        self._repository.write([file, folder])
-        self._repository.update([RefChange(RUNS + run, None, folder.id)])
+        text = json.dumps(config, indent=2, sort_keys=True) + "\n"
+        objects = folder({"run.json": text, "id": f"{uuid.uuid4()}\n"})
+        self._write(objects, [RefChange(RUNS + run, None, objects[-1].id)])
 
     def runs(self) -> tuple[str, ...]:
         """Return the names of the runs, in alphabetical order."""
-        return tuple(ref.removeprefix(RUNS) for ref in self._repository.refs(RUNS))
+        return tuple(ref.removeprefix(RUNS) for ref in self._refs_below(RUNS))
 
     def run_config(self, run: str) -> dict[str, Any]:
         """Return the configuration that `begin_run` kept.
@@ -191,15 +210,17 @@ class Store:
         Raises:
             ConfigError: the store has no such run.
         """
-        found = self._repository.refs(RUNS).get(RUNS + run)
+        known = len(run) <= 64 and run.isascii() and run.isprintable() and " " not in run
+        found = self.repository.ref(RUNS + run) if known else None
         if found is None:
             there = ", ".join(self.runs()) or "none"
             raise ConfigError(f"the store has no run {run!r}; its runs: {there}")
-        return self._json(self._files(found), "run.json", TypeAdapter(dict[str, Any]))
+        files = files_of(self.repository, found)
+        return json_of(self.repository, files, "run.json", TypeAdapter(dict[str, Any]))
 
     def driving(self, run: str) -> AbstractContextManager[None]:
         """Be the only driver of ``run`` while the block runs; raises `StoreBusy` otherwise."""
-        return self._repository.exclusive(f"run {run}")
+        return self.repository.exclusive(f"run {run}")
 
     # Candidates
 
@@ -209,25 +230,25 @@ class Store:
         Raises:
             StoreBusy: the slot is taken or finished.
         """
-        objects = self._folder({"pending.json": pending.model_dump_json(indent=2)})
-        self._repository.write(objects)
+        objects = _pending_objects(pending)
         unfinished = RefChange(candidate_ref(RECORDS, pending.key), None, None)
         taken = RefChange(candidate_ref(PENDING, pending.key), None, objects[-1].id)
-        self._repository.update([unfinished, taken])
+        self._write(objects, [unfinished, taken])
 
     def pending(self, run: str) -> tuple[Pending, ...]:
         """Return the candidates whose evaluation was begun and has not ended."""
         return tuple(
-            self._json(self._files(folder), "pending.json", TypeAdapter(Pending))
-            for folder in self._repository.refs(f"{PENDING}{run}/").values()
+            self._pending_in(tree_id) for tree_id in self._refs_below(f"{PENDING}{run}/").values()
         )
 
     def find_pending(self, name: str) -> Pending | None:
         """Return the pending candidate called ``<run>/c01-003``, if there is one."""
-        run, _, candidate = name.partition("/")
-        if run not in self.runs():
-            return None
-        return next((each for each in self.pending(run) if each.key.name == candidate), None)
+        tree_id = self._refs_below(PENDING).get(PENDING + name)
+        return self._pending_in(tree_id) if tree_id else None
+
+    def _pending_in(self, tree_id: str) -> Pending:
+        files = files_of(self.repository, tree_id)
+        return json_of(self.repository, files, "pending.json", TypeAdapter(Pending))
 
     def finish(self, outcome: Outcome) -> ArchitectureId:
         """Turn a pending candidate into a kept or rejected one, in one transaction.
@@ -237,7 +258,7 @@ class Store:
         """
         key, parent = outcome.pending.key, outcome.pending.parent
         if outcome.architecture is None:
-            objects = [GitObject("tree", self._repository.read(self._commit_of(parent).tree).data)]
+            objects = [GitObject("tree", self.repository.read(self._commit_of(parent).tree).data)]
         else:
             objects = architecture_objects(outcome.architecture)
         kept = isinstance(outcome, Kept)
@@ -246,16 +267,22 @@ class Store:
             if isinstance(outcome, Kept)
             else messages.rejected_message(outcome)
         )
-        result = self._commit(objects[-1], (parent,), outcome.pending.proposal.proposer, message)
-        record = self._folder(record_files(outcome))
-        self._repository.write([*objects, result, *record])
+        result = commit(
+            tree_id=objects[-1].id,
+            parents=(parent,),
+            author=outcome.pending.proposal.proposer,
+            when=self._clock(),
+            message=message,
+        )
+        record = folder(record_files(outcome))
         pending = candidate_ref(PENDING, key)
-        self._repository.update(
+        self._write(
+            [*objects, result, *record],
             [
                 RefChange(candidate_ref(KEPT if kept else REJECTED, key), None, result.id),
                 RefChange(candidate_ref(RECORDS, key), None, record[-1].id),
-                RefChange(pending, self._repository.refs(pending).get(pending), None),
-            ]
+                RefChange(pending, self.repository.ref(pending), None),
+            ],
         )
         return ArchitectureId(result.id)
 
@@ -266,41 +293,36 @@ class Store:
             UnknownArchitecture: the candidate is not finished.
         """
         ref = candidate_ref(RECORDS, key)
-        found = self._repository.refs(ref).get(ref)
+        found = self.repository.ref(ref)
         if found is None:
             raise UnknownArchitecture(f"{key.run}/{key.name}")
-        files = self._files(found)
-        facts = self._json(files, "record.json", TypeAdapter(dict[str, Any]))
-        facts["output"] = self._text(files["output.txt"])
-        facts["pending"]["proposal"]["answer"] = self._text(files["answer.txt"])
+        files = files_of(self.repository, found)
+        facts = json_of(self.repository, files, "record.json", TypeAdapter(dict[str, Any]))
+        facts["output"] = text_of(self.repository, files["output.txt"])
+        facts["pending"]["proposal"]["answer"] = text_of(self.repository, files["answer.txt"])
         applied = facts.pop("applied")
         commit_id = self.resolve(f"{key.run}/{key.name}")
         facts["architecture"] = self.get(commit_id).model_dump() if applied else None
         kind = Kept if "evaluation" in facts else Rejected
-        return self._checked(TypeAdapter[Outcome](kind), facts, ref)
+        return checked(TypeAdapter[Outcome](kind), facts, ref)
 
-    # Evaluations
+    # Evaluations and checks
 
     def evaluations(self, architecture_id: ArchitectureId) -> tuple[Evaluation, ...]:
         """Return every measurement of an architecture, in the order of their keys."""
-        ref = self._record_ref(architecture_id)
-        return self._evaluations_in(self._repository.refs(ref).get(ref))
+        return self._recorded(architecture_id, EVALUATION_FILE, TypeAdapter(Evaluation))
 
-    def measured(self) -> dict[ArchitectureId, tuple[Evaluation, ...]]:
-        """Return every measurement of every baseline and kept candidate."""
-        records = self._repository.refs(RECORDS)
-        return {
-            entry.id: self._evaluations_in(records.get(record_ref(entry)))
-            for entry in self.entries()
-            if not isinstance(entry, RejectedEntry)
-        }
+    def checks(self, architecture_id: ArchitectureId) -> tuple[Check, ...]:
+        """Return what came of building an architecture, by input size."""
+        return self._recorded(architecture_id, CHECK_FILE, TypeAdapter(Check))
 
-    def _evaluations_in(self, record: str | None) -> tuple[Evaluation, ...]:
-        files = self._files(record) if record else {}
+    def _recorded(
+        self, architecture_id: ArchitectureId, prefix: str, kind: TypeAdapter[_Value]
+    ) -> tuple[_Value, ...]:
+        found = self.repository.ref(self._record_ref(architecture_id))
+        files = files_of(self.repository, found) if found else {}
         return tuple(
-            self._json(files, name, TypeAdapter(Evaluation))
-            for name in files
-            if name.startswith("evaluation-")
+            json_of(self.repository, files, name, kind) for name in files if name.startswith(prefix)
         )
 
     def add_evaluation(self, architecture_id: ArchitectureId, evaluation: Evaluation) -> None:
@@ -309,17 +331,29 @@ class Store:
         Raises:
             StoreBusy: other processes kept writing at the same time.
         """
+        name = f"{EVALUATION_FILE}{evaluation.key}.json"
+        self._record(architecture_id, name, evaluation.model_dump_json(indent=2))
+
+    def add_check(self, architecture_id: ArchitectureId, check: Check) -> None:
+        """Keep what came of building an architecture, in place of an earlier one of this size.
+
+        Raises:
+            StoreBusy: other processes kept writing at the same time.
+        """
+        name = f"{CHECK_FILE}{check.input}.json"
+        self._record(architecture_id, name, check.model_dump_json(indent=2))
+
+    def _record(self, architecture_id: ArchitectureId, name: str, text: str) -> None:
         ref = self._record_ref(architecture_id)
-        file = blob(evaluation.model_dump_json(indent=2))
+        file = blob(text)
         for attempt in range(_CAS_TRIES):
-            old = self._repository.refs(ref).get(ref)
-            files = self._files(old) if old else {}
-            folder = tree({**files, f"evaluation-{evaluation.key}.json": file.id})
-            if folder.id == old:
+            old = self.repository.ref(ref)
+            files = files_of(self.repository, old) if old else {}
+            new = tree({**files, name: file.id})
+            if new.id == old:
                 return
-            self._repository.write([file, folder])
             try:
-                self._repository.update([RefChange(ref, old, folder.id)])
+                self._write([file, new], [RefChange(ref, old, new.id)])
             except StoreBusy:
                 if attempt == _CAS_TRIES - 1:
                     raise
@@ -327,52 +361,47 @@ class Store:
                 return
 
     def _record_ref(self, architecture_id: ArchitectureId) -> str:
-        for entry in self.entries():
-            if entry.id == architecture_id:
-                if isinstance(entry, RejectedEntry):
-                    raise ConfigError(f"{entry.name} was rejected; only kept ones are measured")
-                return record_ref(entry)
-        raise UnknownArchitecture(architecture_id)
+        entry = self.entry(architecture_id)
+        if entry is None:
+            raise UnknownArchitecture(architecture_id)
+        if isinstance(entry, RejectedEntry):
+            raise ConfigError(f"{entry.name} was rejected; only kept ones are measured")
+        return record_ref(entry)
 
     # Objects
 
-    def _commit(
-        self, folder: GitObject, parents: tuple[str, ...], author: str, text: str
-    ) -> GitObject:
-        return commit(
-            tree_id=folder.id, parents=parents, author=author, when=self._clock(), message=text
-        )
+    def _write(self, objects: Sequence[GitObject], changes: Sequence[RefChange]) -> None:
+        """Write objects, then the refs that name them, and tell the index."""
+        self.repository.write(objects)
+        self.repository.update(changes)
+        self.index.wrote(changes, {each.id: each for each in objects})
 
     def _commit_of(self, architecture_id: ArchitectureId) -> Commit:
-        found = self._repository.find(architecture_id)
+        found = self.repository.find(architecture_id)
         if found is None:
             raise UnknownArchitecture(architecture_id)
-        return read_commit(self._repository.read(found).data)
+        return read_commit(self.repository.read(found).data)
 
-    def _files(self, tree_id: str) -> dict[str, str]:
-        try:
-            return tree_files(self._repository.read(tree_id).data)
-        except ValueError as error:
-            raise StoreCorrupt(f"the tree {tree_id} is not one of this store: {error}") from error
 
-    def _text(self, blob_id: str) -> str:
-        return self._repository.read(blob_id).data.decode(errors="replace")
+def baseline_objects(name: str, architecture: Architecture) -> list[GitObject]:
+    """Return the objects of a baseline, its root commit last.
 
-    def _folder(self, files: Mapping[str, str]) -> list[GitObject]:
-        blobs = {name: blob(text) for name, text in files.items()}
-        return [*blobs.values(), tree({name: each.id for name, each in blobs.items()})]
+    They depend on name and content alone, so that two people's stores have the same commit.
+    """
+    objects = architecture_objects(architecture)
+    root = commit(
+        tree_id=objects[-1].id,
+        parents=(),
+        author="DeltaNAS",
+        when=BASELINE_TIME,
+        message=messages.baseline_message(name),
+    )
+    return [*objects, root]
 
-    def _json(self, files: Mapping[str, str], name: str, kind: TypeAdapter[_Json]) -> _Json:
-        try:
-            value = json.loads(self._text(files[name]))
-        except (KeyError, json.JSONDecodeError) as error:
-            raise StoreCorrupt(f"{name} of a record cannot be read: {error}") from error
-        return self._checked(kind, value, name)
 
-    def _checked(self, kind: TypeAdapter[_Json], value: object, where: str) -> _Json:
-        try:
-            return kind.validate_python(value)
-        except ValidationError as error:
-            raise StoreCorrupt(
-                f"{where} of the store is not as its format says: {error}"
-            ) from error
+BASELINE_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+"""Date of all baselines' commits; a search begins after it, so that logs by date have them last."""
+
+
+def _pending_objects(pending: Pending) -> list[GitObject]:
+    return folder({"pending.json": pending.model_dump_json(indent=2)})

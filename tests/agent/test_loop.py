@@ -444,7 +444,7 @@ def test_the_best_count_with_their_mean_over_all_seeds(store: Store, evaluator: 
 def test_with_one_seed_everything_is_measured_once(store: Store, evaluator: Evaluator) -> None:
     loop(evaluator, Scripted(novel)).drive()
     assert evaluator.noise_floor() is None
-    assert {len(each) for each in store.measured().values()} == {1}
+    assert {len(store.evaluations(each.id)) for each in store.entries()} == {1}
 
 
 def test_a_run_measures_through_its_transform(store: Store, evaluator: Evaluator) -> None:

@@ -303,7 +303,10 @@ def test_a_read_only_store_can_be_read_and_says_why_it_is_not_written(small_disk
     create_repository(small_disk / "store")
     store = Store(GitRepository(small_disk / "store"))
     baseline = store.import_baseline("plain", PARENT)
+    store.close()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    store = Store(GitRepository(small_disk / "store"))
+    assert [each.id for each in store.entries()] == [baseline]
     assert store.get(baseline) == PARENT
     with pytest.raises(StoreError, match="Read-only file system"):
         store.import_baseline("child", CHILD)

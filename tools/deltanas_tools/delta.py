@@ -6,17 +6,17 @@ from collections.abc import Iterator
 NO_NEWLINE = "\\ No newline at end of file"
 
 
-def render_delta(before: str, after: str) -> str:
+def render_delta(before: str, after: str, name: str = "net.py") -> str:
     r"""Return the unified diff that turns ``before`` into ``after``, with 3 lines of context.
 
     Lines end at ``\n`` only; a carriage return belongs to its line. Empty for equal texts.
     """
-    return "".join(_lines(before, after))
+    return "".join(_lines(before, after, name))
 
 
-def _lines(before: str, after: str) -> Iterator[str]:
+def _lines(before: str, after: str, name: str) -> Iterator[str]:
     old, new = split_lines(before), split_lines(after)
-    for line in difflib.unified_diff(old, new, "a/net.py", "b/net.py"):
+    for line in difflib.unified_diff(old, new, f"a/{name}", f"b/{name}"):
         yield line if line.endswith("\n") else f"{line}\n{NO_NEWLINE}\n"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deltanas_agent.leaderboard import leaderboard
+from deltanas_repo_store.queries import Wanted, leaderboard
 from deltanas_repo_store.records import Evaluation
 from deltanas_repo_store.repository import MemoryRepository
 from deltanas_repo_store.store import Store
@@ -57,7 +57,7 @@ def test_two_gpus_are_one_kind_of_device(store: Store) -> None:
 
 def test_the_test_split_can_be_left_out(store: Store) -> None:
     measured(store, evaluation(0.8), evaluation(0.9).model_copy(update={"split": "test"}))
-    assert [row.accuracy for row in leaderboard(store, split="search")] == [0.8]
+    assert [row.accuracy for row in leaderboard(store, Wanted(split="search"))] == [0.8]
 
 
 def test_a_candidate_has_its_gain_where_it_was_made(store: Store) -> None:
