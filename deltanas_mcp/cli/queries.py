@@ -140,7 +140,7 @@ def diff(
     """Show what turns one architecture into another, hyper-parameters included."""
     from deltanas_mcp.cli.deltas import print_delta
     from deltanas_mcp.wiring import open_store
-    from deltanas_tools.delta import render_delta
+    from deltanas_repo_store.delta import render_delta
 
     with open_store(store) as opened:
         ids = opened.resolve(old), opened.resolve(new)

@@ -8,6 +8,7 @@ its porcelain is not safe with several writers. There is no work tree and no ind
 import configparser
 import contextlib
 import fcntl
+import logging
 import os
 import re
 import shutil
@@ -15,8 +16,7 @@ import socket
 import tempfile
 import threading
 import time
-import zlib
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,15 @@ import git
 from git.exc import GitCommandError, InvalidGitRepositoryError, NoSuchPathError
 
 from deltanas_repo_store.errors import StoreBusy, StoreCorrupt, StoreError, UnreadableObject
+from deltanas_repo_store.loose import write_loose
+from deltanas_repo_store.maintenance import Maintained, is_due, maintain
 from deltanas_repo_store.objects import GitObject, Kind
 from deltanas_repo_store.packs import pack
 from deltanas_repo_store.ref_state import changed_since
 from deltanas_repo_store.ref_updates import RefsRefused, RefUpdates
 from deltanas_repo_store.repository import RefChange, below
+
+logger = logging.getLogger(__name__)
 
 FORMAT = "1"
 """Version of the store's layout, kept in the repository's configuration."""
@@ -144,26 +148,7 @@ class GitRepository:
         """Write loose objects, each on the disk before its name appears."""
         with _told_as_store_errors(self._path):
             for each in objects:
-                self._write_loose(each)
-
-    def _write_loose(self, each: GitObject) -> None:
-        target = self._path / "objects" / each.id[:2] / each.id[2:]
-        if target.exists():
-            return
-        target.parent.mkdir(exist_ok=True)
-        # git prunes files of this name when it finds them left over.
-        descriptor, temporary = tempfile.mkstemp(prefix="tmp_obj_", dir=target.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(zlib.compress(each.framed, 1))
-                os.fchmod(file.fileno(), 0o444)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(temporary, target)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
+                write_loose(f"{self._path}/objects", each)
 
     def write_pack(self, objects: Iterable[GitObject]) -> None:
         """Write many objects as one pack; none is there before all are."""
@@ -315,6 +300,23 @@ class GitRepository:
             return StoreBusy(f"another process has written first, so none of {refs} was changed")
         why = text.splitlines()[-1] if text else "git ended without a word"
         return StoreError(f"cannot write refs in {self._path}: {why}")
+
+    def maintain(self, progress: Callable[[str], None] = lambda _: None) -> Maintained:
+        """Pack refs, objects and history.
+
+        Raises:
+            StoreBusy: another process maintains this store.
+        """
+        with self.exclusive("maintenance"), _told_as_store_errors(self._path):
+            return maintain(self._path, self._git, progress)
+
+    def maintain_if_due(self) -> None:
+        """Do what `maintain` does once a thousand candidates have come since the last time."""
+        if is_due(self._path):
+            try:
+                self.maintain()
+            except StoreError as error:
+                logger.warning("the store was not maintained: %s", error)
 
     @contextmanager
     def exclusive(self, name: str) -> Generator[None]:

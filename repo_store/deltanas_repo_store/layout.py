@@ -15,13 +15,16 @@ Pending, records and runs are trees, not commits, so that ``git log --all`` is t
 """
 
 import json
+from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from deltanas_repo_store.entries import BASELINES, KEPT, BaselineEntry, KeptEntry
 from deltanas_repo_store.errors import ConfigError
-from deltanas_repo_store.objects import GitObject, blob, tree
-from deltanas_repo_store.records import Architecture, CandidateKey, Kept, Name, Outcome
+from deltanas_repo_store.messages import baseline_message
+from deltanas_repo_store.objects import GitObject, blob, commit, tree
+from deltanas_repo_store.records import Architecture, CandidateKey, Kept, Name, Outcome, Pending
 
 PENDING = "refs/pending/"
 RECORDS = "refs/records/"
@@ -30,8 +33,15 @@ ALIASES = "refs/aliases/"
 EVALUATION_FILE = "evaluation-"
 REPORTED_FILE = "reported-"
 CHECK_FILE = "check-"
+ANSWER_FILE = "answer.txt"
+OUTPUT_FILE = "output.txt"
+PENDING_FILE = "pending.json"
+PENDING_FOLDER = "pending/"
+RECORD_FILE = "record.json"
 SOURCE_FILE = "net.py"
 HPARAMS_FILE = "hparams.json"
+BASELINE_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+"""Date of all baselines' commits; a search begins after it, so that logs by date have them last."""
 RESERVED_RUN = "baseline"
 """No run may have this name: ``refs/records/baseline/`` belongs to the baselines."""
 
@@ -59,6 +69,22 @@ def record_ref(entry: BaselineEntry | KeptEntry) -> str:
     return candidate_ref(RECORDS, entry.key)
 
 
+def baseline_objects(name: str, architecture: Architecture) -> list[GitObject]:
+    """Return the objects of a baseline, its root commit last.
+
+    They depend on name and content alone, so that two people's stores have the same commit.
+    """
+    objects = architecture_objects(architecture)
+    root = commit(
+        tree_id=objects[-1].id,
+        parents=(),
+        author="DeltaNAS",
+        when=BASELINE_TIME,
+        message=baseline_message(name),
+    )
+    return [*objects, root]
+
+
 def measured_ref(record: str) -> str:
     """Return the ref of the architecture that a record's evaluations are of."""
     name = record.removeprefix(RECORDS)
@@ -72,18 +98,41 @@ def architecture_objects(architecture: Architecture) -> list[GitObject]:
     return [source, hparams, tree({SOURCE_FILE: source.id, HPARAMS_FILE: hparams.id})]
 
 
+def superseded(name: str, blob_id: str) -> str:
+    """Return the name under which a record keeps a file when another takes its place."""
+    return f"other-{name.removesuffix('.json')}-{blob_id[:8]}.json"
+
+
+def pending_files(pending: Pending) -> dict[str, str]:
+    """Return the files of a candidate whose evaluation is under way.
+
+    Its record has the same folder, so that nothing of it is left over when it has ended.
+    """
+    facts = pending.model_dump(mode="json")
+    # The answer is a file of its own, so that people can read it.
+    answer = facts["proposal"].pop("answer")
+    return {ANSWER_FILE: answer, PENDING_FILE: _json(facts)}
+
+
 def record_files(outcome: Outcome) -> dict[str, str]:
-    """Return the files of a finished candidate's record."""
-    facts = outcome.model_dump(mode="json", exclude={"architecture", "output"})
-    # The answer and the output are files of their own, so that people can read them.
-    answer = facts["pending"]["proposal"].pop("answer")
+    """Return the files of a finished candidate's record.
+
+    What is to be had elsewhere is not repeated: the source, and the delta that made it.
+    """
+    facts = outcome.model_dump(
+        mode="json", exclude={"pending", "architecture", "output", "evaluation"}
+    )
     facts["applied"] = outcome.architecture is not None
-    files = {
-        "answer.txt": answer,
-        "output.txt": outcome.output,
-        "record.json": json.dumps(facts, indent=2, sort_keys=True) + "\n",
-    }
+    if facts["applied"]:
+        del facts["delta"]
+    files = {OUTPUT_FILE: outcome.output}
     if isinstance(outcome, Kept):
-        key = outcome.evaluation.key
-        files[f"{EVALUATION_FILE}{key}.json"] = outcome.evaluation.model_dump_json(indent=2)
+        evaluation = outcome.evaluation.model_dump_json(indent=2)
+        files[f"{EVALUATION_FILE}{outcome.evaluation.key}.json"] = evaluation
+        facts["evaluation"] = blob(evaluation).id
+    files[RECORD_FILE] = _json(facts)
     return files
+
+
+def _json(facts: dict[str, Any]) -> str:
+    return json.dumps(facts, indent=2, sort_keys=True) + "\n"

@@ -3,7 +3,8 @@
 Git keeps a ref as a file, whose creation, replacement and removal all change the time of its
 folder, or as a line of ``packed-refs``, which is replaced as a whole. So a ref that changed shows
 in one of a few folders. Times have a grain, and a second change within it would not show: a folder
-that changed just now counts as changed once more.
+that changed just now counts as changed once more. The time is ctime, which no copying program can
+set back.
 Source: gitrepository-layout(5); the problem is git's own "racy git" (technical/racy-git).
 """
 
@@ -16,8 +17,10 @@ from pathlib import Path
 SETTLED_SECONDS = 1.0
 """Age from which a folder's time is final; file systems have grains of 10 ms and less."""
 
-_PACKED = "packed-refs"
 EVERYWHERE = "refs/"
+_PACKED = "packed-refs"
+_UNSETTLED = -1
+"""Time of what is known to be there, and changed too recently to say when."""
 
 
 def changed_since(repository: Path, state: str) -> tuple[tuple[str, ...], str]:
@@ -32,7 +35,9 @@ def changed_since(repository: Path, state: str) -> tuple[tuple[str, ...], str]:
     changed = _walk(repository, known, present)
     if EVERYWHERE not in known or present[_PACKED] != known.get(_PACKED):
         changed = [EVERYWHERE]
-    settled = {each: at for each, at in present.items() if now - at > SETTLED_SECONDS * 1e9}
+    settled = {
+        each: at if now - at > SETTLED_SECONDS * 1e9 else _UNSETTLED for each, at in present.items()
+    }
     return tuple(changed), json.dumps(settled)
 
 
@@ -50,7 +55,8 @@ def _walk(repository: Path, known: dict[str, int], present: dict[str, int]) -> l
             waiting += below.get(folder, [])
             continue
         changed.append(folder)
-        with contextlib.suppress(FileNotFoundError), os.scandir(repository / folder) as entries:
+        gone = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+        with gone, os.scandir(repository / folder) as entries:
             waiting += [f"{folder}{each.name}/" for each in entries if each.is_dir()]
     return changed
 
@@ -58,6 +64,6 @@ def _walk(repository: Path, known: dict[str, int], present: dict[str, int]) -> l
 def _time_of(path: Path) -> int:
     """Return when a file or folder last changed, in ns; 0 where it is not there."""
     try:
-        return path.stat().st_mtime_ns
+        return path.stat().st_ctime_ns
     except FileNotFoundError:
         return 0

@@ -11,6 +11,7 @@ from deltanas_repo_store.records import (
     HParams,
     Name,
     Record,
+    Text,
 )
 
 TransformName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=128)]
@@ -27,7 +28,7 @@ class ReportedTrial(Record):
     seconds: Annotated[float, Field(ge=0.0)]
     """Wall time since the training began, earlier epochs included."""
     hparams: HParams
-    id: str
+    id: Annotated[Text, Field(max_length=128)]
     """The publisher's id of the trial."""
 
 
@@ -68,5 +69,6 @@ class NewBaseline(Record):
 class Skipped(Record):
     """A network that cannot be imported, and why."""
 
-    name: str
-    reason: str
+    name: Text
+    """The network's name, or the path of its file."""
+    reason: Text

@@ -100,6 +100,10 @@ class Repository(Protocol):
         """
         ...
 
+    def maintain_if_due(self) -> None:
+        """Keep the repository small and quick; never fails."""
+        ...
+
     def cache(self) -> Path | None:
         """Return the folder for what can be made anew at any time; None keeps it in memory."""
         ...
@@ -203,6 +207,9 @@ class MemoryRepository:
         finally:
             with self._mutex:
                 self._held.discard(name)
+
+    def maintain_if_due(self) -> None:
+        """Nothing to do."""
 
     def cache(self) -> Path | None:
         """Keep everything in memory."""

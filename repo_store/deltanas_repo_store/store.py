@@ -12,10 +12,18 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from deltanas_repo_store import messages
-from deltanas_repo_store.contents import checked, files_of, folder, json_of, text_of
+from deltanas_repo_store.contents import (
+    commit_of,
+    files_of,
+    folder,
+    json_of,
+    read_architecture,
+    read_outcome,
+    read_pending,
+)
 from deltanas_repo_store.entries import (
     BASELINES,
     KEPT,
@@ -25,25 +33,27 @@ from deltanas_repo_store.entries import (
     KeptEntry,
     RejectedEntry,
 )
-from deltanas_repo_store.errors import ConfigError, StoreBusy, StoreCorrupt, UnknownArchitecture
+from deltanas_repo_store.errors import ConfigError, StoreBusy, UnknownArchitecture
 from deltanas_repo_store.index import Index
 from deltanas_repo_store.layout import (
     ALIASES,
     CHECK_FILE,
     EVALUATION_FILE,
-    HPARAMS_FILE,
     PENDING,
+    PENDING_FOLDER,
     RECORDS,
     RESERVED_RUN,
     RUNS,
-    SOURCE_FILE,
     architecture_objects,
+    baseline_objects,
     candidate_ref,
     checked_name,
+    pending_files,
     record_files,
     record_ref,
+    superseded,
 )
-from deltanas_repo_store.objects import Commit, GitObject, blob, commit, read_commit, tree
+from deltanas_repo_store.objects import GitObject, blob, commit, tree
 from deltanas_repo_store.records import (
     Architecture,
     ArchitectureId,
@@ -53,7 +63,6 @@ from deltanas_repo_store.records import (
     Kept,
     Outcome,
     Pending,
-    Rejected,
 )
 from deltanas_repo_store.repository import RefChange, Repository
 
@@ -105,22 +114,11 @@ class Store:
         Raises:
             UnknownArchitecture: no commit of the store has this id.
         """
-        files = files_of(self.repository, self._commit_of(architecture_id).tree)
-        try:
-            return Architecture(
-                source=text_of(self.repository, files[SOURCE_FILE]),
-                hparams=json.loads(text_of(self.repository, files[HPARAMS_FILE])),
-            )
-        except KeyError:
-            raise UnknownArchitecture(architecture_id) from None
-        except (ValidationError, json.JSONDecodeError) as error:
-            raise StoreCorrupt(
-                f"the commit {architecture_id} is no architecture: {error}"
-            ) from error
+        return read_architecture(self.repository, architecture_id)
 
     def parent(self, architecture_id: ArchitectureId) -> ArchitectureId | None:
         """Return the architecture that this one was made from; None for a baseline."""
-        parents = self._commit_of(architecture_id).parents
+        parents = commit_of(self.repository, architecture_id).parents
         return ArchitectureId(parents[0]) if parents else None
 
     def resolve(self, text: str) -> ArchitectureId:
@@ -172,6 +170,14 @@ class Store:
     def _entries(self, which: str, *values: object) -> tuple[Entry, ...]:
         rows = self.index.rows(f"SELECT entry FROM architecture {which}", values)
         return tuple(_ENTRY.validate_json(str(entry)) for (entry,) in rows)
+
+    def named_refs(self, refs: Sequence[str]) -> dict[str, str]:
+        """Return those of the refs that there are: ref to object id."""
+        rows = self.index.rows(
+            "SELECT name, oid FROM ref WHERE name IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(refs)),),
+        )
+        return {str(ref): str(oid) for ref, oid in rows}
 
     def _refs_below(self, prefix: str) -> dict[str, str]:
         rows = self.index.rows(
@@ -238,17 +244,14 @@ class Store:
     def pending(self, run: str) -> tuple[Pending, ...]:
         """Return the candidates whose evaluation was begun and has not ended."""
         return tuple(
-            self._pending_in(tree_id) for tree_id in self._refs_below(f"{PENDING}{run}/").values()
+            read_pending(self.repository, tree_id)
+            for tree_id in self._refs_below(f"{PENDING}{run}/").values()
         )
 
     def find_pending(self, name: str) -> Pending | None:
         """Return the pending candidate called ``<run>/c01-003``, if there is one."""
         tree_id = self._refs_below(PENDING).get(PENDING + name)
-        return self._pending_in(tree_id) if tree_id else None
-
-    def _pending_in(self, tree_id: str) -> Pending:
-        files = files_of(self.repository, tree_id)
-        return json_of(self.repository, files, "pending.json", TypeAdapter(Pending))
+        return read_pending(self.repository, tree_id) if tree_id else None
 
     def finish(self, outcome: Outcome) -> ArchitectureId:
         """Turn a pending candidate into a kept or rejected one, in one transaction.
@@ -258,7 +261,11 @@ class Store:
         """
         key, parent = outcome.pending.key, outcome.pending.parent
         if outcome.architecture is None:
-            objects = [GitObject("tree", self.repository.read(self._commit_of(parent).tree).data)]
+            objects = [
+                GitObject(
+                    "tree", self.repository.read(commit_of(self.repository, parent).tree).data
+                )
+            ]
         else:
             objects = architecture_objects(outcome.architecture)
         kept = isinstance(outcome, Kept)
@@ -274,7 +281,11 @@ class Store:
             when=self._clock(),
             message=message,
         )
-        record = folder(record_files(outcome))
+        reserved = _pending_objects(outcome.pending)
+        record = [
+            *reserved,
+            *folder(record_files(outcome), {PENDING_FOLDER: reserved[-1]}),
+        ]
         pending = candidate_ref(PENDING, key)
         self._write(
             [*objects, result, *record],
@@ -284,6 +295,7 @@ class Store:
                 RefChange(pending, self.repository.ref(pending), None),
             ],
         )
+        self.repository.maintain_if_due()
         return ArchitectureId(result.id)
 
     def outcome(self, key: CandidateKey) -> Outcome:
@@ -296,15 +308,7 @@ class Store:
         found = self.repository.ref(ref)
         if found is None:
             raise UnknownArchitecture(f"{key.run}/{key.name}")
-        files = files_of(self.repository, found)
-        facts = json_of(self.repository, files, "record.json", TypeAdapter(dict[str, Any]))
-        facts["output"] = text_of(self.repository, files["output.txt"])
-        facts["pending"]["proposal"]["answer"] = text_of(self.repository, files["answer.txt"])
-        applied = facts.pop("applied")
-        commit_id = self.resolve(f"{key.run}/{key.name}")
-        facts["architecture"] = self.get(commit_id).model_dump() if applied else None
-        kind = Kept if "evaluation" in facts else Rejected
-        return checked(TypeAdapter[Outcome](kind), facts, ref)
+        return read_outcome(self.repository, found, self.resolve(f"{key.run}/{key.name}"))
 
     # Evaluations and checks
 
@@ -349,6 +353,8 @@ class Store:
         for attempt in range(_CAS_TRIES):
             old = self.repository.ref(ref)
             files = files_of(self.repository, old) if old else {}
+            if name in files and files[name] != file.id:
+                files[superseded(name, files[name])] = files[name]
             new = tree({**files, name: file.id})
             if new.id == old:
                 return
@@ -376,32 +382,12 @@ class Store:
         self.repository.update(changes)
         self.index.wrote(changes, {each.id: each for each in objects})
 
-    def _commit_of(self, architecture_id: ArchitectureId) -> Commit:
-        found = self.repository.find(architecture_id)
-        if found is None:
-            raise UnknownArchitecture(architecture_id)
-        return read_commit(self.repository.read(found).data)
-
-
-def baseline_objects(name: str, architecture: Architecture) -> list[GitObject]:
-    """Return the objects of a baseline, its root commit last.
-
-    They depend on name and content alone, so that two people's stores have the same commit.
-    """
-    objects = architecture_objects(architecture)
-    root = commit(
-        tree_id=objects[-1].id,
-        parents=(),
-        author="DeltaNAS",
-        when=BASELINE_TIME,
-        message=messages.baseline_message(name),
-    )
-    return [*objects, root]
-
-
-BASELINE_TIME = datetime(2026, 1, 1, tzinfo=UTC)
-"""Date of all baselines' commits; a search begins after it, so that logs by date have them last."""
+    def write_many(self, objects: Sequence[GitObject], changes: Sequence[RefChange]) -> None:
+        """Write objects as one pack, then the refs that name them, and tell the index."""
+        self.repository.write_pack(objects)
+        self.repository.update(changes)
+        self.index.wrote(changes, {each.id: each for each in objects})
 
 
 def _pending_objects(pending: Pending) -> list[GitObject]:
-    return folder({"pending.json": pending.model_dump_json(indent=2)})
+    return folder(pending_files(pending))

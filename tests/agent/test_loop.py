@@ -24,7 +24,7 @@ from deltanas_repo_store.repository import MemoryRepository
 from deltanas_repo_store.store import Store
 from deltanas_tools.brief import Brief
 from deltanas_tools.datasets import Dataset
-from deltanas_tools.delta import render_delta
+from deltanas_repo_store.delta import render_delta
 from deltanas_tools.novelty_check import NoveltyIndex
 from deltanas_tools.propose_delta.mutation import MutationProposer
 from deltanas_tools.propose_delta.port import Proposer

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deltanas_tools.delta import render_delta
+from deltanas_repo_store.delta import render_delta
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+"""Single objects as files: each on the disk before its name appears.
+
+Plain system calls, since a candidate is nine objects and pathlib and tempfile would cost more than
+the files do. Source: gitrepository-layout(5).
+"""
+
+import contextlib
+import itertools
+import os
+import zlib
+
+from deltanas_repo_store.objects import GitObject
+
+_NUMBERS = itertools.count()
+
+
+def write_loose(folder: str, each: GitObject) -> None:
+    """Write an object into the folder of objects, unless it is there and sound.
+
+    Raises:
+        OSError: it cannot be written; nothing is left of it.
+    """
+    place = f"{folder}/{each.id[:2]}"
+    target = f"{place}/{each.id[2:]}"
+    if _is_there(target, each):
+        return
+    # git prunes files of this name when it finds them left over.
+    temporary = f"{place}/tmp_obj_{os.getpid()}_{next(_NUMBERS)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        descriptor = os.open(temporary, flags, 0o444)
+    except FileNotFoundError:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(place)
+        descriptor = os.open(temporary, flags, 0o444)
+    try:
+        with open(descriptor, "wb", buffering=0) as file:
+            data = memoryview(zlib.compress(each.framed, 1))
+            while data:
+                data = data[file.write(data) :]
+            os.fsync(descriptor)
+        os.rename(temporary, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def _is_there(target: str, each: GitObject) -> bool:
+    """Say whether the object's file is there and whole: a disk may have lost a part of it."""
+    try:
+        with open(target, "rb", buffering=0) as file:
+            return zlib.decompress(file.read()) == each.framed
+    except (FileNotFoundError, zlib.error):
+        return False
