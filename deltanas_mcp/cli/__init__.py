@@ -1,11 +1,20 @@
 """The command line: parse, call one function, print. Nothing heavy is imported for ``--help``."""
 
-from deltanas_mcp.cli import health, operations, queries, runs, stores, training
+from deltanas_mcp.cli import (
+    health,
+    imports,
+    operations,
+    queries,
+    runs,
+    stores,
+    training,
+    upkeep,
+)
 from deltanas_mcp.cli.app import app
 
 __all__ = ["app", "main"]
 
-for module in (stores, queries, operations, training, runs, health):
+for module in (stores, imports, queries, operations, training, runs, upkeep, health):
     module.register(app)
 
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from deltanas_repo_store.records import Architecture, Pending
     from deltanas_repo_store.store import Store
 
+DEFAULT_INPUTS = ["3x32x32-10", "1x28x28-10"]
+"""Input sizes of `check --all`: those of CIFAR-10 and of MNIST."""
+
 HAND_RUN = "hand"
 """Run that holds the candidates of people at the command line."""
 
@@ -103,11 +106,42 @@ def apply(
 
 
 def check(
-    target: Target,
+    target: Annotated[
+        str | None,
+        typer.Argument(help="An architecture (id or name) or a pending candidate (RUN/c01-003)."),
+    ] = None,
     store: StoreOption = DEFAULT_STORE,
     dataset: DatasetOption = "digits",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Build every baseline, and keep what came of it.")
+    ] = False,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="With --all: channels x height x width - classes."),
+    ] = None,
+    match: Annotated[
+        str, typer.Option(help="With --all: names, with * and ? as in a shell.")
+    ] = "*",
+    again: Annotated[
+        bool, typer.Option("--again", help="With --all: those checked before as well.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=256, help="With --all: at a time; one a CPU.")
+    ] = None,
 ) -> None:
-    """Check that a network has the interface, builds, runs, and computes something new."""
+    """Check that a network has the interface, builds, runs, and computes something new.
+
+    With --all, what was checked before is left out: a check that was stopped goes on.
+    """
+    if everything:
+        from deltanas_mcp.cli.checks import check_everything
+
+        if target is not None:
+            raise typer.BadParameter("name one network or --all", param_hint="TARGET")
+        check_everything(store, inputs or DEFAULT_INPUTS, match=match, again=again, jobs=jobs)
+        return
+    if target is None:
+        raise typer.BadParameter("say which network, or --all", param_hint="TARGET")
     from deltanas_agent.config import Measurement
     from deltanas_mcp.wiring import open_workbench
 

@@ -11,6 +11,8 @@ from deltanas_mcp.cli.app import DEFAULT_STORE, StoreOption
 if TYPE_CHECKING:
     from deltanas_repo_store.entries import Entry
 
+MAX_TABLES = 12
+"""Tasks that have a table each; of more, there is one line each."""
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, complete.")]
 Named = Annotated[str, typer.Argument(help="An id, a baseline, or RUN/c01-003.")]
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows at most.")]
@@ -27,6 +29,7 @@ def leaderboard(
     dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="One data set.")] = None,
     split: Annotated[str | None, typer.Option(help="search or test.")] = None,
     run: Annotated[str | None, typer.Option(help="Only this run and the baselines.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="So many epochs alone.")] = None,
     max_params: Annotated[
         int | None, typer.Option(min=0, help="Trainable parameters at most.")
     ] = None,
@@ -49,6 +52,7 @@ def leaderboard(
         dataset=dataset,
         split=split,
         run=run,
+        epochs=epochs,
         max_params=max_params,
         source="" if source == "ours" else source,
         pareto=pareto,
@@ -61,7 +65,7 @@ def leaderboard(
     if as_json:
         _print_json([each.model_dump(mode="json") for each in standings])
     else:
-        print_leaderboard(standings, limit=limit)
+        print_leaderboard(standings, limit=limit, max_tables=MAX_TABLES)
 
 
 def log(

@@ -17,21 +17,31 @@ console = Console(highlight=False)
 error_console = Console(highlight=False, stderr=True)
 
 
-def print_leaderboard(standings: Sequence[Standing], *, limit: int) -> None:
-    """Print the best standings of each data set; says so where there is none."""
+def print_leaderboard(
+    standings: Sequence[Standing], *, limit: int, max_tables: int | None = None
+) -> None:
+    """Print the best standings of each task; of too many tasks, a line with the best of each."""
     if not standings:
-        console.print("Nothing is measured yet: `deltanas train NAME` or `deltanas run CONFIG`.")
-    for task in dict.fromkeys(row.task for row in standings):
-        _print_task([row for row in standings if row.task == task], limit)
+        console.print("Nothing fits: `deltanas train NAME` and `deltanas run CONFIG` measure.")
+    tasks: dict[str, list[Standing]] = {}
+    for row in standings:
+        tasks.setdefault(row.task, []).append(row)
+    if max_tables is None or len(tasks) <= max_tables:
+        for rows in tasks.values():
+            _print_task(rows, limit)
+        return
+    console.print(f"The best of each of {len(tasks)} tasks; --dataset and --epochs show more:")
+    for task, rows in tasks.items():
+        console.print(Text(f"{rows[0].accuracy:.4f}  {task:<28} {rows[0].name}"), soft_wrap=True)
 
 
 def _print_task(rows: Sequence[Standing], limit: int) -> None:
     table = Table(title=rows[0].title, title_justify="left", expand=True)
-    table.add_column("#", justify="right")
+    table.add_column("#", justify="right", no_wrap=True, min_width=3)
     table.add_column("accuracy", justify="right", no_wrap=True)
     table.add_column("gain", justify="right", no_wrap=True)
-    table.add_column("params", justify="right", no_wrap=True)
-    table.add_column("architecture", no_wrap=True)
+    table.add_column("params", justify="right", no_wrap=True, min_width=11)
+    table.add_column("architecture", no_wrap=True, overflow="ellipsis", max_width=32)
     table.add_column("change", no_wrap=True, overflow="ellipsis", ratio=1)
     for place, row in enumerate(rows[:limit], start=1):
         table.add_row(

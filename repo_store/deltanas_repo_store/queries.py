@@ -53,6 +53,7 @@ class Wanted(Record):
     split: Literal["search", "test"] | None = None
     run: Name | None = None
     """Only this run's candidates, and the baselines."""
+    epochs: Annotated[int, Field(ge=1)] | None = None
     max_params: Annotated[int, Field(ge=0)] | None = None
     source: Name | Literal[""] = OURS
     pareto: bool = False
@@ -79,11 +80,11 @@ def _tasks(store: Store, wanted: Wanted) -> Iterator[str]:
         if following is None:
             return
         task = str(following)
-        [[source, dataset, split]] = store.index.rows(
-            "SELECT source, dataset, split FROM standing WHERE task = ? LIMIT 1", (task,)
+        found = store.index.rows(
+            "SELECT source, dataset, split, epochs FROM standing WHERE task = ? LIMIT 1", (task,)
         )
-        fits = source == wanted.source and wanted.dataset in (None, dataset)
-        if fits and wanted.split in (None, split):
+        asked = (wanted.source, wanted.dataset, wanted.split, wanted.epochs)
+        if all(want in (None, have) for want, have in zip(asked, found[0], strict=True)):
             yield task
 
 
@@ -245,3 +246,12 @@ def measured_baselines(store: Store, dataset: Name) -> tuple[ArchitectureId, ...
         (dataset,),
     )
     return tuple(ArchitectureId(str(each)) for each, _ in rows)
+
+
+def checked_inputs(store: Store) -> dict[ArchitectureId, frozenset[str]]:
+    """Return the input sizes at which baselines were built, successfully or not."""
+    rows = store.index.rows(
+        "SELECT a.id, group_concat(c.input, ' ') FROM checked AS c "
+        "JOIN architecture AS a ON a.ref = c.ref GROUP BY a.id"
+    )
+    return {ArchitectureId(str(each)): frozenset(str(inputs).split()) for each, inputs in rows}

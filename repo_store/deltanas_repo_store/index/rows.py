@@ -90,7 +90,9 @@ def record_rows(ref: str, files: Mapping[str, GitObject]) -> tuple[list[Row], li
             checks.append(_read(Check, found, where))
     run, _, _ = ref.removeprefix(RECORDS).partition("/")
     head = (owner, None if owner.startswith("refs/heads/baseline/") else run)
-    num_params = next((each.num_params for each in checks if each.num_params is not None), None)
+    # Of several sizes, the last by name: 3x32x32 rather than 1x28x28.
+    built = {each.input: each.num_params for each in checks if each.num_params is not None}
+    num_params = built[max(built)] if built else None
     standings = [*_ours(head, evaluations), *_theirs(head, reported, num_params)]
     return standings, [
         (owner, each.input, each.code == "", each.num_params, each.trace or None) for each in checks
