@@ -31,10 +31,11 @@ from deltanas_repo_store.repository import Repository
 _Value = TypeVar("_Value")
 
 
-def folder(files: Mapping[str, str], folders: Mapping[str, GitObject] = {}) -> list[GitObject]:
-    """Return the blobs of texts by name, and last their tree; ``name/`` are folders in it."""
+def folder(files: Mapping[str, str], folders: Mapping[str, str] = {}) -> list[GitObject]:
+    """Return the blobs of texts by name, and last their tree; ``folders`` are trees in it."""
     blobs = {name: blob(text) for name, text in files.items()}
-    return [*blobs.values(), tree({name: each.id for name, each in {**blobs, **folders}.items()})]
+    files = {name: each.id for name, each in blobs.items()}
+    return [*blobs.values(), tree({**files, **folders})]
 
 
 def files_of(repository: Repository, tree_id: str) -> dict[str, str]:

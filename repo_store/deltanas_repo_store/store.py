@@ -281,18 +281,17 @@ class Store:
             when=self._clock(),
             message=message,
         )
-        reserved = _pending_objects(outcome.pending)
-        record = [
-            *reserved,
-            *folder(record_files(outcome), {PENDING_FOLDER: reserved[-1]}),
-        ]
         pending = candidate_ref(PENDING, key)
+        reserved = self.repository.ref(pending)
+        if reserved is None:
+            raise StoreBusy(f"{key.run}/{key.name} is not pending: another process has finished it")
+        record = folder(record_files(outcome), {PENDING_FOLDER: reserved})
         self._write(
             [*objects, result, *record],
             [
                 RefChange(candidate_ref(KEPT if kept else REJECTED, key), None, result.id),
                 RefChange(candidate_ref(RECORDS, key), None, record[-1].id),
-                RefChange(pending, self.repository.ref(pending), None),
+                RefChange(pending, reserved, None),
             ],
         )
         self.repository.maintain_if_due()
