@@ -5,7 +5,6 @@ Run it from the repository root, where the project is installed:
     python -m benchmarks.novelty                              # 1,000 and 20,000 architectures
     python -m benchmarks.novelty --sizes 1000 20000 200000    # four minutes, 1.5 GB
     python -m benchmarks.novelty --family 400 --no-peers      # ours alone, in denser families
-    python -m benchmarks.novelty --table 1000000              # ranking random signatures, as well
 
 The store has *families*: the baselines and mutants of them, one to six edits each, as the mutation
 proposer makes them. The queries are other mutants of the same baselines. The rest of a store, up to
@@ -23,7 +22,8 @@ signature in turn.
 *Found*: of the queries with an architecture at the threshold or above by exact comparison, those
 that the way calls near-duplicates. *False*: of the others, those that it calls so. *Nearest*: of
 all queries, those where the similarity of the named one is the greatest there is. *Bytes each*:
-growth of the resident memory, over N; ours has the cache of the hash sets used last in it, 3 MB.
+growth of the resident memory, over N; ours has the cache of the hash sets used last in it, 3 MB,
+and the index, which a store in memory has there too. `benchmarks.novelty_opened` has it in a file.
 """
 
 import argparse
@@ -44,12 +44,15 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from deltanas_repo_store import fingerprints
 from deltanas_repo_store.baselines import baselines
 from deltanas_repo_store.entries import BaselineEntry
 from deltanas_repo_store.records import Architecture, ArchitectureId
-from deltanas_tools.novelty_check import THRESHOLD, NoveltyIndex
+from deltanas_repo_store.repository import MemoryRepository
+from deltanas_repo_store.store import Store
+from deltanas_tools.novelty_check import THRESHOLD, Catalogue, NoveltyIndex
 from deltanas_tools.novelty_check.shingles import hashes_of, jaccard, shingles
-from deltanas_tools.novelty_check.signatures import SignatureTable, signature_of
+from deltanas_tools.novelty_check.signatures import signature_of
 from deltanas_tools.novelty_check.twins import digest
 from deltanas_tools.propose_delta.mutation.proposer import EDIT_WEIGHTS, mutate
 
@@ -61,22 +64,34 @@ Answer = tuple[ArchitectureId | None, float]
 """The nearest architecture, and the similarity that the way gives it."""
 
 
-class Reader:
-    """What a store lists, without the store."""
+class Reader(Store):
+    """A store in memory whose sources are at hand; its index is as any other's."""
 
     def __init__(self, sources: dict[ArchitectureId, str]) -> None:
+        super().__init__(MemoryRepository())
         self._sources = sources
-        self.listed: tuple[BaselineEntry, ...] = tuple(
-            BaselineEntry(id=id_, name=f"n{number}", made=0) for number, id_ in enumerate(sources)
-        )
-
-    def entries(self, run: str | None = None) -> tuple[BaselineEntry, ...]:
-        """Return what it lists."""
-        return self.listed
+        add_rows(self, list(sources), [f"{number:040x}" for number in range(len(sources))])
 
     def get(self, architecture_id: ArchitectureId) -> Architecture:
         """Return an architecture."""
         return Architecture(source=self._sources[architecture_id], hparams={})
+
+
+def add_rows(store: Store, ids: Sequence[str], trees: Sequence[str], first: int = 0) -> None:
+    """Put baselines into a store's index, without the commits that it would find them in."""
+    fingerprints.stamp(store)  # follows the refs once, so that nothing is changed after this
+    entries = [
+        BaselineEntry(id=ArchitectureId(each), name=f"n{number}", made=0)
+        for number, each in enumerate(ids, start=first)
+    ]
+    store.index.write(
+        "INSERT INTO architecture (ref, id, tree, name, status, made, entry) "
+        "VALUES (?, ?, ?, ?, 'baseline', 0, ?)",
+        [
+            (f"refs/heads/baseline/{each.name}", each.id, tree, each.name, each.model_dump_json())
+            for each, tree in zip(entries, trees, strict=True)
+        ],
+    )
 
 
 @dataclass
@@ -160,10 +175,9 @@ def measure(size: int, families: Sequence[str], queries: Sequence[str], peers: b
     sources = {ArchitectureId(f"{number:040x}"): text for number, text in enumerate(texts)}
     reader = Reader(sources)
     before = resident_bytes()
-    index = NoveltyIndex(reader)
+    index = NoveltyIndex(Catalogue(reader))
     index.check("pass")
     bytes_each = {"ours": (resident_bytes() - before) / size}
-    reader.listed = ()
     ways = {"ours, first": Measured(), "ours": Measured()}
     known: dict[ArchitectureId, NDArray[np.uint32]] = {}
     if peers:
@@ -196,27 +210,8 @@ def measure(size: int, families: Sequence[str], queries: Sequence[str], peers: b
 
 
 def _checked(index: NoveltyIndex, query: str) -> Answer:
-    report = index.check(query)
+    report = index.check(query, num_neighbours=1)
     return report.nearest, report.similarity
-
-
-def ranking_table(size: int, num_queries: int = 50) -> Table:
-    """Lay out what the look-up costs without the exact comparison, over random signatures."""
-    rng = np.random.default_rng(0)
-    signatures, times = SignatureTable(), []
-    before = resident_bytes()
-    for _ in track(range(size), f"{size} random signatures"):
-        signatures.add(rng.integers(0, 2**32, 128, dtype=np.uint32))
-    bytes_each = (resident_bytes() - before) / size
-    for _ in range(num_queries):
-        query = rng.integers(0, 2**32, 128, dtype=np.uint32)
-        started = time.process_time()
-        signatures.ranked(query)
-        times.append((time.process_time() - started) * 1000)
-    table = Table("N", "median ms", "p95 ms", "bytes each", title="Ranking", box=box.MARKDOWN)
-    spread = (statistics.median(times), statistics.quantiles(times, n=20)[-1])
-    table.add_row(f"{size:,}", *(f"{value:.2f}" for value in spread), f"{bytes_each:.0f}")
-    return table
 
 
 def look_up_table(results: Sequence[Result]) -> Table:
@@ -291,27 +286,39 @@ def signature_table(sources: Sequence[str], rounds: int) -> Table:
 
 
 def edits_table(sources: Sequence[str], count: int) -> Table:
-    """Lay out how near to their parents mutants of a few edits are."""
+    """Lay out how near mutants of a few edits are to their parents, and to what else is there.
+
+    The last columns leave the parent out, in stores with so many other mutants of each parent.
+    """
+    siblings = (0, 5, 50)
     table = Table(
         *("edits", "mutants", "p10", "median", "p90", "at 0.90 or above", "at 0.95 or above"),
-        title="Exact similarity of mutants to their parents",
+        *(f"without, {each} siblings" for each in siblings),
+        title="Exact similarity of mutants to their parents; at 0.90 or above without the parent",
         box=box.MARKDOWN,
     )
+    parents = [hashes_of(shingles(each)) for each in sources]
+    family = [
+        [hashes_of(shingles(each)) for each in mutants([source], max(siblings), seed=0)]
+        for source in sources
+    ]
     for num_edits in range(1, 7):
-        near = [
-            jaccard(
-                hashes_of(shingles(source)),
-                hashes_of(shingles(mutate(source, num_edits, random.Random(seed))[0])),
-            )
-            for source in sources
-            for seed in range(count)
-        ]
+        near: list[float] = []
+        refused = dict.fromkeys(siblings, 0)
+        for at, source in enumerate(sources):
+            for seed in range(count):
+                mine = hashes_of(shingles(mutate(source, num_edits, random.Random(seed))[0]))
+                near.append(jaccard(mine, parents[at]))
+                for number in siblings:
+                    others = [*parents[:at], *parents[at + 1 :], *family[at][:number]]
+                    refused[number] += max(jaccard(mine, each) for each in others) >= THRESHOLD
         tenths = statistics.quantiles(near, n=10)
         table.add_row(
             str(num_edits),
             str(len(near)),
             *(f"{value:.3f}" for value in (tenths[0], tenths[4], tenths[8])),
             *(f"{sum(each >= level for each in near) / len(near):.0%}" for level in (0.90, 0.95)),
+            *(f"{each / len(near):.0%}" for each in refused.values()),
         )
     return table
 
@@ -325,7 +332,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="of the signatures")
     parser.add_argument("--edits", type=int, default=25, help="mutants per count of edits, of each")
     parser.add_argument("--no-peers", action="store_true", help="measure ours alone")
-    parser.add_argument("--table", type=int, help="how many random signatures to rank, if any")
     options = parser.parse_args()
     console = Console(width=120)
     parents = [each.source for each in baselines().values()]
@@ -341,8 +347,6 @@ def main() -> None:
     console.print(edits_table(parents, options.edits))
     peers = not options.no_peers
     console.print(look_up_table([measure(n, families, queries, peers) for n in options.sizes]))
-    if options.table:
-        console.print(ranking_table(options.table))
 
 
 if __name__ == "__main__":

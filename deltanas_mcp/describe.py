@@ -1,7 +1,16 @@
 """One architecture or candidate in words, for people at a terminal."""
 
-from deltanas_repo_store.entries import BaselineEntry
-from deltanas_repo_store.records import PLAIN, ArchitectureId, Evaluation, Kept, Outcome, Pending
+from deltanas_repo_store.entries import BaselineEntry, in_words
+from deltanas_repo_store.queries import names
+from deltanas_repo_store.records import (
+    PLAIN,
+    ArchitectureId,
+    Evaluation,
+    Kept,
+    NoveltyReport,
+    Outcome,
+    Pending,
+)
 from deltanas_repo_store.store import Store
 
 
@@ -20,7 +29,28 @@ def describe(store: Store, name: str, *, with_source: bool = True) -> str:
     if entry is None or isinstance(entry, BaselineEntry):
         name = entry.name if entry else ""
         return _describe_baseline(store, architecture_id, name, with_source=with_source)
-    return _describe_outcome(architecture_id, store.outcome(entry.key))
+    return _describe_outcome(store, architecture_id, store.outcome(entry.key))
+
+
+def describe_novelty(store: Store, report: NoveltyReport) -> list[str]:
+    """Return what a report says, a line for each answer."""
+    named = [report.exact_duplicate_of, report.same_computation_as, report.nearest]
+    known = names(store, [each for each in named if each is not None])
+    lines: list[str] = []
+    if (twin := report.exact_duplicate_of) is not None:
+        lines.append(f"twin      {known.get(twin, twin)}: the same network in other words")
+    if (alike := report.same_computation_as) is not None:
+        lines.append(f"computes  what {known.get(alike, alike)} does: operations and shapes")
+    if report.nearest is None:
+        lines.append("nearest   nothing")
+    elif not report.neighbours:  # a record of before they were kept
+        nearest = known.get(report.nearest, report.nearest)
+        lines.append(f"nearest   {nearest} at similarity {report.similarity:.3f}")
+    lines += [
+        f"nearest   {each.name} at similarity {each.similarity:.3f} ({each.fate})"
+        for each in report.neighbours
+    ]
+    return lines + [f"tried     {in_words(idea)}" for idea in report.tried]
 
 
 def _describe_pending(pending: Pending) -> str:
@@ -66,7 +96,7 @@ def _describe_evaluation(evaluation: Evaluation) -> str:
     )
 
 
-def _describe_outcome(architecture_id: ArchitectureId, outcome: Outcome) -> str:
+def _describe_outcome(store: Store, architecture_id: ArchitectureId, outcome: Outcome) -> str:
     pending = outcome.pending
     lines = [
         f"candidate {pending.key.run}/{pending.key.name}",
@@ -83,8 +113,7 @@ def _describe_outcome(architecture_id: ArchitectureId, outcome: Outcome) -> str:
         lines.append(f"proposes  {', '.join(proposed)}")
     lines += [f"<hp>      {problem}" for problem in outcome.hparams_problems]
     if outcome.novelty is not None:
-        nearest = outcome.novelty.nearest or "nothing"
-        lines.append(f"nearest   {nearest} at similarity {outcome.novelty.similarity:.3f}")
+        lines += describe_novelty(store, outcome.novelty)
     if isinstance(outcome, Kept):
         lines.append(f"status    kept, {outcome.gain:+.4f} against its parent{_noise(outcome)}")
         lines.append(_describe_evaluation(outcome.evaluation))

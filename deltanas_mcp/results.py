@@ -74,6 +74,11 @@ class NoveltyAnswer(Record):
     exact_duplicate_of: Annotated[
         str | None, Field(description="The same network but for names, comments and layout.")
     ]
+    same_computation_as: Annotated[
+        str | None, Field(description="One with the same operations and shapes, where known.")
+    ]
+    nearest: Annotated[list[str], Field(description="The nearest few, and how they fared.")]
+    tried: Annotated[list[str], Field(description="Where this idea came up before; a hint.")]
     threshold: Annotated[float, Field(description="From this similarity on, a duplicate.")]
 
 

@@ -27,7 +27,7 @@ from deltanas_mcp.results import (
 from deltanas_mcp.settings import parse_measurement
 from deltanas_mcp.strict_arguments import StrictArguments
 from deltanas_mcp.wiring import Workbench
-from deltanas_repo_store.entries import RejectedEntry
+from deltanas_repo_store.entries import RejectedEntry, in_words
 from deltanas_repo_store.errors import DeltaNasError
 from deltanas_repo_store.queries import Wanted, leaderboard
 from deltanas_repo_store.records import ArchitectureId, Evaluation, Kept, Outcome, Proposal
@@ -185,21 +185,31 @@ def _add_delta_tools(server: MCPServer, bench: Workbench, working: Lock) -> None
 
     @server.tool(annotations=_hints("Check novelty", reads=True, idempotent=True))
     def novelty_check(candidate: Candidate) -> NoveltyAnswer:
-        """Compare a candidate or architecture with every other one in the store."""
+        """Compare a candidate or architecture with every other one in the store.
+
+        Says whether the same network, the same computation (of what was built), nearly the same
+        text, or the same idea is there already.
+        """
         with told_to_the_model():
             pending = bench.store.find_pending(candidate)
             if pending is None:
                 own = bench.store.resolve(candidate)
-                architecture = bench.store.get(own)
+                architecture, parent = bench.store.get(own), bench.store.parent(own)
             else:
-                own, architecture = None, applied(bench.store, pending)
+                own, parent = None, pending.parent
+                architecture = applied(bench.store, pending)
             with working:
-                report = bench.novelty_index().check(architecture.source, leave_out=own)
+                report = bench.novelty_index().check(
+                    architecture.source, leave_out=own, parent=parent
+                )
         return NoveltyAnswer(
             is_novel=report.is_novel,
             similarity=report.similarity,
             nearest_id=report.nearest,
             exact_duplicate_of=report.exact_duplicate_of,
+            same_computation_as=report.same_computation_as,
+            nearest=[f"{e.name}: {e.similarity:.3f}, {e.fate}" for e in report.neighbours],
+            tried=[in_words(idea) for idea in report.tried],
             threshold=report.threshold,
         )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from deltanas_agent.config import Deltas, Measurement, RunConfig
+from deltanas_agent.config import Deltas, Measurement, Novelty, RunConfig
 from deltanas_agent.evaluator import Evaluator
 from deltanas_agent.submit import KIND, RULES
 from deltanas_agent.trainers import Place, Trainers
@@ -16,10 +16,15 @@ from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.git_repository import GitRepository, create_repository
 from deltanas_repo_store.store import Store
 from deltanas_tools.datasets import Dataset, Progress, prepare, silent
-from deltanas_tools.novelty_check import THRESHOLD, NoveltyIndex
+from deltanas_tools.novelty_check import Catalogue, NoveltyIndex
 from deltanas_tools.propose_delta.mutation import MutationProposer
 from deltanas_tools.propose_delta.port import Proposer
 from deltanas_tools.sandbox import Choice, Sandbox
+
+COMPARED = Novelty()
+"""How networks from outside a search are compared: the defaults."""
+MAX_UNNAMED_BASELINES = 64
+"""How many baselines a run starts from that names none."""
 
 SEARCH = "search"
 """Kind of a run that a loop drives, in its configuration."""
@@ -60,14 +65,20 @@ class Workbench:
     store: Store
     _open: ExitStack
     _sandboxes: dict[tuple[Choice, bool], Sandbox] = field(default_factory=dict)
-    _novelty: dict[float, NoveltyIndex] = field(default_factory=dict)
+    catalogue: Catalogue = field(init=False)
+    """Fingerprints of the store's networks; read when they are first needed."""
+    _novelty: dict[str, NoveltyIndex] = field(default_factory=dict)
     _evaluators: dict[str, Evaluator] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make the catalogue, which reads nothing yet."""
+        self.catalogue = Catalogue(self.store)
 
     def evaluator(
         self,
         measurement: Measurement,
         *,
-        threshold: float = THRESHOLD,
+        novelty: Novelty = COMPARED,
         deltas: Deltas = RULES,
         download: bool = False,
         devices: Sequence[str] = (),
@@ -77,18 +88,19 @@ class Workbench:
         With ``devices`` it trains side by side, one network on each at a time; a device may be
         named several times. On the measurement's own alone it trains in the gates' sandbox.
         """
-        key = f"{threshold} {measurement.model_dump_json()} {deltas.model_dump_json()} {devices}"
+        conditions = (measurement, deltas, novelty)
+        key = f"{[each.model_dump_json() for each in conditions]} {devices}"
         if key not in self._evaluators:
             dataset = prepare_dataset(measurement.dataset, download=download)
-            novelty = self.novelty_index(threshold)
             self._evaluators[key] = Evaluator(
                 self.store,
                 self.sandbox(measurement),
                 dataset,
-                novelty,
+                self.novelty_index(novelty),
                 measurement,
                 self._trainers(measurement, devices),
                 deltas,
+                novelty,
             )
         return self._evaluators[key]
 
@@ -108,9 +120,14 @@ class Workbench:
             places = [Place(Sandbox(back_end, cuda=each != "cpu"), each) for each in devices]
         return self._open.enter_context(Trainers(places))
 
-    def novelty_index(self, threshold: float = THRESHOLD) -> NoveltyIndex:
-        """Return the index of the store; its signatures are computed once."""
-        return self._novelty.setdefault(threshold, NoveltyIndex(self.store, threshold))
+    def novelty_index(self, novelty: Novelty = COMPARED) -> NoveltyIndex:
+        """Return what compares networks with the store's; all share one catalogue."""
+        key = f"{novelty.threshold} {novelty.parent}"
+        if key not in self._novelty:
+            self._novelty[key] = NoveltyIndex(
+                self.catalogue, novelty.threshold, with_parent=novelty.parent == "include"
+            )
+        return self._novelty[key]
 
 
 def prepare_dataset(name: str, *, download: bool = False, progress: Progress = silent) -> Dataset:
@@ -148,6 +165,11 @@ def begin_search(store: Store, run: str, config: RunConfig) -> None:
     if missing := sorted(set(config.baselines or ()) - there):
         raise ConfigError(
             f"the store has no baseline {missing[0]!r}; it has {', '.join(sorted(there)) or 'none'}"
+        )
+    if config.baselines is None and len(there) > MAX_UNNAMED_BASELINES:
+        raise ConfigError(
+            f"the store has {len(there)} baselines, and a run would train them all with every "
+            'seed; name those to start from, as in `baselines = ["plain-cnn", "ResNet"]`'
         )
     packages = ("deltanas-mcp", "torch", "torchvision", "numpy")
     versions = {package: version(package) for package in packages}

@@ -1,9 +1,9 @@
 """What a run is: everything that decides its course, seed included, in one frozen value."""
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.records import PLAIN, Fraction, Name, Precision, Record
@@ -89,6 +89,18 @@ class Deltas(Record):
     of the answer's `<hp>` tag. They are checked and recorded either way."""
 
 
+class Novelty(Record):
+    """What a candidate is compared with, and what closes the gate; docs/novelty.md has figures."""
+
+    threshold: Fraction = 0.90
+    """Similarity of texts from which a candidate is a near-duplicate (the paper, section 3)."""
+    parent: Literal["exclude", "include"] = "exclude"
+    """Whether the parent's text is compared as well, as in the paper: half of all single edits are
+    then refused. Whether a delta does anything is another gate's question."""
+    same_computation: Literal["refuse", "report"] = "refuse"
+    """What happens to a network whose operations and shapes are another architecture's."""
+
+
 class Replication(Record):
     """How often a number is measured before it counts."""
 
@@ -126,13 +138,22 @@ class RunConfig(Record):
     proposer: Literal["mutation"] = "mutation"
     baselines: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     """Names of the baselines to start from; all of the store's where left out."""
-    novelty_threshold: Fraction = 0.90
-    """Similarity from which a candidate is a near-duplicate (the paper, section 3)."""
+    novelty: Novelty = Novelty()
     deltas: Deltas = Deltas()
     measurement: Measurement = Measurement()
     replication: Replication = Replication()
     selection: Selection = Selection()
     budget: Budget = Budget()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_was_meant(cls, values: Any) -> Any:
+        """Read configurations from before `Novelty`: they compared texts, the parent's too."""
+        if not isinstance(values, dict) or "novelty_threshold" not in values:
+            return values
+        rest = {key: value for key, value in values.items() if key != "novelty_threshold"}
+        before = {"parent": "include", "same_computation": "report"}
+        return {"novelty": {"threshold": values["novelty_threshold"], **before}, **rest}
 
 
 def derive_seed(*parts: int | str) -> int:

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
 
-from deltanas_agent.config import Deltas, Measurement
+from deltanas_agent.config import Deltas, Measurement, Novelty
 from deltanas_agent.deltas import apply_answer, architecture_of, rejection_of
 from deltanas_agent.noise import noise_floor
 from deltanas_agent.outcomes import Admitted, Closed, Progress, check_novel, kept, rejected
 from deltanas_agent.trainers import Place, Trainers
 from deltanas_repo_store.errors import CandidateError
-from deltanas_repo_store.queries import measured_baselines
+from deltanas_repo_store.queries import measured_baselines, names
 from deltanas_repo_store.records import (
     Architecture,
     ArchitectureId,
@@ -67,6 +67,7 @@ class Evaluator:
     measurement: Measurement
     trainers: Trainers
     deltas: Deltas = field(default_factory=Deltas)
+    rules: Novelty = field(default_factory=Novelty)
     _builds: dict[ArchitectureId, Build] = field(default_factory=dict)
     _noise_floor: float | None = None
 
@@ -180,7 +181,7 @@ class Evaluator:
         progress = Progress()
         try:
             candidate = self._pass_gates(pending, parent, parent_build, progress)
-            novelty = self._pass_novelty(candidate, progress, settle)
+            novelty = self._pass_novelty(candidate, pending, progress, settle)
         except Closed as closed:
             return rejected(pending, progress, closed, time.monotonic() - started)
         return Admitted(
@@ -230,17 +231,26 @@ class Evaluator:
         return candidate
 
     def _pass_novelty(
-        self, candidate: Architecture, progress: Progress, settle: Callable[[], None]
+        self,
+        candidate: Architecture,
+        pending: Pending,
+        progress: Progress,
+        settle: Callable[[], None],
     ) -> NoveltyReport:
+        source, parent, trace = candidate.source, pending.parent, progress.trace
+        # One neighbour: of more, networks in training would often be among them, and be waited for.
+        check = partial(self.novelty.check, source, parent=parent, trace=trace, num_neighbours=1)
         try:
-            novelty = self.novelty.check(candidate.source)
-            if self.novelty.has_nearer_under_way(candidate.source, novelty):
+            novelty = check()
+            if self.novelty.has_nearer_under_way(source, novelty, parent=parent, trace=trace):
                 settle()
-                novelty = self.novelty.check(candidate.source)
+                novelty = check()
         except CandidateError as error:
             raise Closed("novelty", error.code, str(error), error.output) from error
         progress.novelty = novelty
-        check_novel(novelty)
+        named = (novelty.exact_duplicate_of, novelty.same_computation_as, novelty.nearest)
+        found = names(self.store, [each for each in named if each is not None])
+        check_novel(novelty, self.rules, found)
         return novelty
 
     def _candidate(

@@ -273,7 +273,12 @@ class Loop:
     def _begin_training(self, admitted: Admitted) -> None:
         """Hand a candidate over; a training is paid for once, so that it ends the slot."""
         key = admitted.pending.key
-        self.evaluator.novelty.begin(key.name, admitted.architecture.source)
+        self.evaluator.novelty.begin(
+            key.name,
+            admitted.architecture.source,
+            trace=admitted.progress.trace,
+            parent=admitted.pending.parent,
+        )
         self._under_way[key] = self.evaluator.train(admitted)
 
     def _history(self, cycle: int, index: int) -> tuple[list[Rejection], bool]:

@@ -1,9 +1,13 @@
 """How far a candidate came through the gates, and the outcome that this makes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from deltanas_agent.config import Novelty
+from deltanas_repo_store.entries import in_words
 from deltanas_repo_store.records import (
     Architecture,
+    ArchitectureId,
     HParams,
     Kept,
     NoveltyReport,
@@ -95,24 +99,33 @@ def rejected(pending: Pending, progress: Progress, closed: Closed, seconds: floa
     )
 
 
-def check_novel(report: NoveltyReport) -> None:
-    """Close the novelty gate on a duplicate.
+def check_novel(report: NoveltyReport, rules: Novelty, names: Mapping[ArchitectureId, str]) -> None:
+    """Close the novelty gate on a duplicate. What is only reported is in the message as well.
 
     Raises:
-        Closed: it is one, exact or near.
+        Closed: it is one, by its syntax tree, its computation or its text.
     """
-    if report.exact_duplicate_of is not None:
+    hints = "".join(f"; {in_words(idea)}" for idea in report.tried)
+    if (twin := report.exact_duplicate_of) is not None:
         raise Closed(
             "novelty",
             "exact-duplicate",
-            f"the network is {report.exact_duplicate_of[:12]} in other words; "
-            "change what it computes",
+            f"the network is {names.get(twin, twin[:12])} in other words; "
+            f"change what it computes{hints}",
         )
-    if not report.is_novel:
-        assert report.nearest is not None
+    if (alike := report.same_computation_as) is not None and rules.same_computation == "refuse":
+        raise Closed(
+            "novelty",
+            "same-computation",
+            f"the network runs the same operations on the same shapes as "
+            f"{names.get(alike, alike[:12])}; change what it computes{hints}",
+        )
+    if report.nearest is not None and report.similarity >= report.threshold:
+        nearest = names.get(report.nearest, report.nearest[:12])
+        fared = f" ({report.neighbours[0].fate})" if report.neighbours else ""
         raise Closed(
             "novelty",
             "near-duplicate",
-            f"the source is {report.similarity:.0%} like {report.nearest[:12]}, and "
-            f"{report.threshold:.0%} is too near; change more of it",
+            f"the source is {report.similarity:.0%} like {nearest}{fared}, and "
+            f"{report.threshold:.0%} is too near; change more of it{hints}",
         )

@@ -6,6 +6,7 @@ from deltanas_mcp.cli import (
     operations,
     queries,
     runs,
+    sharing,
     stores,
     training,
     upkeep,
@@ -14,7 +15,7 @@ from deltanas_mcp.cli.app import app
 
 __all__ = ["app", "main"]
 
-for module in (stores, imports, queries, operations, training, runs, upkeep, health):
+for module in (stores, imports, queries, operations, training, runs, sharing, upkeep, health):
     module.register(app)
 
 

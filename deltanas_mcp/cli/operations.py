@@ -157,22 +157,41 @@ def check(
         typer.echo(f"effective: computes something else than {parent[:10]}")
 
 
-def novelty(target: Target, store: StoreOption = DEFAULT_STORE) -> None:
-    """Compare a network with every other one in the store."""
+def novelty(
+    target: Target,
+    store: StoreOption = DEFAULT_STORE,
+    build: Annotated[
+        bool,
+        typer.Option("--build", help="Build it first, to compare what it computes as well."),
+    ] = False,
+    dataset: DatasetOption = "digits",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Say whether the store has a network already: its text, its computation, its idea."""
+    from deltanas_agent.config import Measurement
+    from deltanas_mcp.cli.dataset_progress import dataset_progress
+    from deltanas_mcp.describe import describe_novelty
     from deltanas_mcp.wiring import open_workbench
 
     with open_workbench(store) as bench:
         architecture, pending = _find(bench.store, target)
         own = None if pending else bench.store.resolve(target)
-        report = bench.novelty_index().check(architecture.source, leave_out=own)
+        parent = pending.parent if pending else bench.store.parent(bench.store.resolve(target))
+        trace = ""
+        if build:
+            trace = bench.evaluator(Measurement(dataset=dataset)).check(architecture).trace
+        with dataset_progress() as progress:
+            bench.catalogue.fill(progress)
+        report = bench.novelty_index().check(
+            architecture.source, leave_out=own, parent=parent, trace=trace
+        )
+        if as_json:
+            typer.echo(report.model_dump_json(indent=2))
+            return
+        lines = describe_novelty(bench.store, report)
     verdict = "novel" if report.is_novel else "a duplicate"
-    nearest = report.nearest[:10] if report.nearest else "nothing"
-    typer.echo(
-        f"{verdict}: similarity {report.similarity:.3f} to {nearest} (from {report.threshold} on, "
-        "a near-duplicate)"
-    )
-    if report.exact_duplicate_of:
-        typer.echo(f"the same network in other words: {report.exact_duplicate_of[:10]}")
+    typer.echo(f"{verdict}; a near-duplicate from similarity {report.threshold} on")
+    typer.echo("\n".join(lines))
 
 
 datasets = typer.Typer(help="List the data sets, or fetch one.", invoke_without_command=True)

@@ -125,6 +125,7 @@ def _drive(
     per_device: int,
 ) -> None:
     from deltanas_agent.loop import Loop
+    from deltanas_mcp.cli.dataset_progress import dataset_progress
     from deltanas_mcp.cli.progress import run_view
     from deltanas_mcp.cli.tables import console, next_steps, print_leaderboard, print_summary
     from deltanas_mcp.settings import parse_devices
@@ -135,10 +136,12 @@ def _drive(
         config = with_budget(search_config(bench.store, run_name), answers, seconds)
         evaluator = bench.evaluator(
             config.measurement,
-            threshold=config.novelty_threshold,
+            novelty=config.novelty,
             deltas=config.deltas,
             devices=parse_devices(devices, per_device, config.measurement),
         )
+        with dataset_progress() as progress:
+            bench.catalogue.fill(progress)
         writer = proposer(config.proposer)
         with _resumable(store, run_name), run_view() as view:
             finished = Loop(run_name, config, bench.store, evaluator, writer, view).drive()

@@ -6,7 +6,15 @@ from pydantic import Field, ValidationError
 
 from deltanas_repo_store.errors import StoreCorrupt
 from deltanas_repo_store.messages import read_trailers
-from deltanas_repo_store.records import ArchitectureId, CandidateKey, Fraction, Name, Record, Stage
+from deltanas_repo_store.records import (
+    ArchitectureId,
+    CandidateKey,
+    Fraction,
+    Name,
+    Record,
+    Stage,
+    TriedIdea,
+)
 from deltanas_repo_store.repository import RefCommit
 
 BASELINES = "refs/heads/baseline/"
@@ -76,6 +84,24 @@ class RejectedEntry(_CandidateEntry):
 
 
 Entry = Annotated[BaselineEntry | KeptEntry | RejectedEntry, Field(discriminator="status")]
+
+
+def fate(entry: BaselineEntry | KeptEntry | RejectedEntry) -> str:
+    """Say in words how an architecture fared."""
+    if isinstance(entry, BaselineEntry):
+        return "a baseline"
+    if isinstance(entry, RejectedEntry):
+        return f"rejected, {entry.stage}: {entry.code}"
+    gain = entry.accuracy - entry.parent_accuracy
+    return f"kept, {entry.dataset} {entry.accuracy:.4f} ({gain:+.4f})"
+
+
+def in_words(idea: TriedIdea) -> str:
+    """Say where an idea came up before, for a proposer or a person."""
+    if idea.kind == "same-delta":
+        return f"the same delta was tried as {idea.name} ({idea.fate})"
+    lines = "; ".join(f"`{line}`" for line in idea.lines)
+    return f"it brings back what {idea.name} took out ({idea.fate}): {lines}"
 
 
 def read_entry(found: RefCommit) -> Entry:

@@ -149,21 +149,49 @@ class Proposal(Record):
     output_tokens: Annotated[int, Field(ge=0)] = 0
 
 
+class Neighbour(Record):
+    """An architecture of the store that reads like a candidate, and how it fared."""
+
+    id: ArchitectureId
+    name: str
+    similarity: Fraction
+    fate: str
+    """Such as ``kept, digits 0.9213 (+0.0100)``."""
+
+
+class TriedIdea(Record):
+    """An earlier step that speaks against a delta; nothing is refused for it."""
+
+    kind: Literal["removed-lines", "same-delta"]
+    """The step took out of this lineage what comes back; or was this delta, on any parent."""
+    id: ArchitectureId
+    name: str
+    fate: str
+    lines: tuple[Text, ...] = ()
+    """The lines that come back, some of them."""
+
+
 class NoveltyReport(Record):
-    """The nearest architecture of the store, and whether it is too near."""
+    """Whether the store has a network already: its text, its computation, its idea."""
 
     similarity: Fraction
     """Jaccard similarity of the token shingles to the nearest architecture; exact."""
     nearest: ArchitectureId | None
-    """The nearest architecture; None in an empty store."""
+    """The nearest that the text is compared with; None where there is nothing."""
     exact_duplicate_of: ArchitectureId | None = None
-    """An architecture with the same syntax tree, comments, formatting and local names apart."""
+    """One with the same syntax tree; comments, formatting, local names and dead code apart."""
+    same_computation_as: ArchitectureId | None = None
+    """One with the same operations and shapes, where what the network computes is known."""
+    neighbours: tuple[Neighbour, ...] = ()
+    """The nearest few, the nearest first."""
+    tried: tuple[TriedIdea, ...] = ()
     threshold: Fraction
 
     @property
     def is_novel(self) -> bool:
-        """True below the threshold and without a twin; exactly at the threshold is a duplicate."""
-        return self.exact_duplicate_of is None and self.similarity < self.threshold
+        """True below the threshold, without a twin, and with a computation of its own."""
+        is_new = self.exact_duplicate_of is None and self.same_computation_as is None
+        return is_new and self.similarity < self.threshold
 
 
 PLAIN = "norm"

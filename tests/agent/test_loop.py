@@ -9,6 +9,7 @@ from deltanas_agent.config import (
     Budget,
     Deltas,
     Measurement,
+    Novelty,
     Replication,
     RunConfig,
     Selection,
@@ -17,20 +18,21 @@ from deltanas_agent.evaluator import Evaluator
 from deltanas_agent.loop import AnswerEnded, Event, Loop, Replicated, SlotSkipped
 from deltanas_agent.trainers import Place, Trainers
 from deltanas_repo_store.baselines import baselines
+from deltanas_repo_store.delta import render_delta
 from deltanas_repo_store.entries import KeptEntry, RejectedEntry
 from deltanas_repo_store.errors import ConfigError, ProposerError, StoreBusy
-from deltanas_repo_store.records import Architecture, Kept, Proposal, Rejected
+from deltanas_repo_store.records import Architecture, CandidateKey, Kept, Proposal, Rejected
 from deltanas_repo_store.repository import MemoryRepository
 from deltanas_repo_store.store import Store
 from deltanas_tools.brief import Brief
 from deltanas_tools.datasets import Dataset
-from deltanas_repo_store.delta import render_delta
-from deltanas_tools.novelty_check import NoveltyIndex
+from deltanas_tools.novelty_check import Catalogue, NoveltyIndex
 from deltanas_tools.propose_delta.mutation import MutationProposer
 from deltanas_tools.propose_delta.port import Proposer
 from deltanas_tools.sandbox import Sandbox
 
 WIDE = baselines()["wide-net"]
+COMPARED = Novelty()
 MEASUREMENT = Measurement(check_seconds=60, train_seconds=60)
 ONCE = Replication(seeds=1)
 ONE = RunConfig(cycles=1, candidates=1, attempts=3, measurement=MEASUREMENT, replication=ONCE)
@@ -85,10 +87,15 @@ class Scripted:
 
 
 def evaluator_of(
-    store: Store, sandbox: Sandbox, digits: Dataset, trainers: Trainers | None = None
+    store: Store,
+    sandbox: Sandbox,
+    digits: Dataset,
+    trainers: Trainers | None = None,
+    rules: Novelty = COMPARED,
 ) -> Evaluator:
     trainers = trainers or Trainers([Place(sandbox, "cpu")])
-    return Evaluator(store, sandbox, digits, NoveltyIndex(store), MEASUREMENT, trainers)
+    novelty = NoveltyIndex(Catalogue(store), rules.threshold, with_parent=rules.parent == "include")
+    return Evaluator(store, sandbox, digits, novelty, MEASUREMENT, trainers, rules=rules)
 
 
 @pytest.fixture
@@ -154,11 +161,61 @@ def test_a_bad_candidate_is_recorded_and_the_search_goes_on(
     assert second == ("c01-001-try2", "kept")
 
 
-def test_a_near_duplicate_is_not_trained(store: Store, evaluator: Evaluator) -> None:
+def respelled(source: str) -> str:
+    """Computes what `novel` does, in other words."""
+    return novel(source).replace("x = x * 2.0 / 2.0", "x = (x * 2.0) / (1.0 + 1.0)")
+
+
+def test_a_near_duplicate_of_another_than_its_parent_is_not_trained(
+    store: Store, evaluator: Evaluator
+) -> None:
+    store.import_baseline("sibling", Architecture(source=novel(WIDE.source), hparams=WIDE.hparams))
+    config = ONE.model_copy(update={"attempts": 1, "baselines": ("wide-net",)})
+    near = Scripted(lambda source: novel(source).replace("x * 5.0", "x * x * 5.0"))
+    loop(evaluator, near, config).drive()
+    [entry] = store.candidates("night")
+    outcome = store.outcome(entry.key)
+    assert isinstance(outcome, Rejected)
+    assert outcome.rejection.code == "near-duplicate"
+    assert "like sibling (a baseline)" in outcome.rejection.message
+
+
+@pytest.mark.parametrize(
+    ("parent", "ending"), [("exclude", "kept"), ("include", "novelty: near-duplicate")]
+)
+def test_a_configuration_says_whether_the_parents_text_counts(
+    store: Store, sandbox: Sandbox, digits: Dataset, parent: str, ending: str
+) -> None:
+    rules = Novelty.model_validate({"parent": parent})
     config = ONE.model_copy(update={"attempts": 1})
-    loop(evaluator, Scripted(nudged), config).drive()
-    [(_, ending)] = endings(store)
-    assert ending == "novelty: near-duplicate"
+    loop(evaluator_of(store, sandbox, digits, rules=rules), Scripted(nudged), config).drive()
+    assert endings(store) == [("c01-001", ending)]
+
+
+@pytest.mark.parametrize(
+    ("action", "ending"), [("refuse", "novelty: same-computation"), ("report", "kept")]
+)
+def test_what_another_network_computes_is_refused_or_reported(
+    store: Store, sandbox: Sandbox, digits: Dataset, action: str, ending: str
+) -> None:
+    rules = Novelty.model_validate({"same_computation": action, "threshold": 1.0})
+    config = ONE.model_copy(update={"candidates": 2, "attempts": 1})
+    evaluator = evaluator_of(store, sandbox, digits, rules=rules)
+    loop(evaluator, Scripted(novel, respelled), config).drive()
+    assert endings(store) == [("c01-001", "kept"), ("c01-002", ending)]
+    second = store.outcome(CandidateKey(run="night", cycle=1, index=2))
+    assert second.novelty is not None
+    assert second.novelty.same_computation_as == store.resolve("night/c01-001")
+
+
+def test_a_delta_that_was_tried_before_is_told_to_the_proposer(
+    store: Store, evaluator: Evaluator
+) -> None:
+    config = ONE.model_copy(update={"candidates": 2, "attempts": 1})
+    loop(evaluator, Scripted(novel, novel), config).drive()
+    second = store.outcome(CandidateKey(run="night", cycle=1, index=2))
+    assert isinstance(second, Rejected)
+    assert "the same delta was tried as night/c01-001 (kept" in second.rejection.message
 
 
 def test_a_training_that_goes_to_nan_ends_its_slot(store: Store, evaluator: Evaluator) -> None:

@@ -9,7 +9,9 @@ from typer.testing import CliRunner
 from deltanas_mcp.cli import app
 from deltanas_mcp.settings import load_run_config
 from deltanas_mcp.wiring import open_store
+from deltanas_repo_store.delta import render_delta
 from deltanas_repo_store.errors import ConfigError
+from deltanas_repo_store.records import NoveltyReport
 
 ROOT = Path(__file__).parents[2]
 
@@ -121,6 +123,37 @@ def test_an_architecture_can_be_looked_at(store_path: Path, arguments: list[str]
     result = CliRunner().invoke(app, [*arguments, "--store", str(store_path)])
     assert result.exit_code == 0, result.output
     assert result.stdout
+
+
+def test_the_novelty_of_a_pending_candidate_answers_all_four_questions(store_path: Path) -> None:
+    where = ["--store", str(store_path)]
+    with open_store(store_path) as store:
+        source = store.get(store.resolve("plain-cnn")).source
+        parent = store.resolve("plain-cnn")
+    edited = source.replace("kernel = 3", "kernel = 5", 1)
+    delta = render_delta(source, edited)
+    for _ in range(2):
+        applied = CliRunner().invoke(app, ["apply", "plain-cnn", "-", *where], input=delta)
+        assert applied.exit_code == 0, applied.output
+    result = CliRunner().invoke(app, ["novelty", "hand/c01-002", "--build", *where])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("novel; ")
+    assert "nearest   " in result.stdout
+    answer = CliRunner().invoke(app, ["novelty", "hand/c01-002", "--json", *where])
+    report = NoveltyReport.model_validate_json(answer.stdout)
+    assert report.exact_duplicate_of is None
+    assert report.neighbours
+    assert parent not in [each.id for each in report.neighbours]
+
+
+def test_the_novelty_of_a_renamed_copy_names_its_twin(store_path: Path) -> None:
+    with open_store(store_path) as store:
+        found = store.get(store.resolve("plain-cnn"))
+        commented = found.source + "\nimport math  # unused\n"
+        store.import_baseline("copy", found.model_copy(update={"source": commented}))
+    result = CliRunner().invoke(app, ["novelty", "copy", "--store", str(store_path)])
+    assert result.stdout.startswith("a duplicate; ")
+    assert "twin      plain-cnn: the same network in other words" in result.stdout
 
 
 def test_the_doctor_finds_this_machine_fit(store_path: Path) -> None:

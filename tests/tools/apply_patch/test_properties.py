@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from unidiff.patch import PatchSet
 
 from deltanas_repo_store.baselines import baselines
-from deltanas_tools.apply_patch import NO_GATES, Applied, Refused, apply
 from deltanas_repo_store.delta import NO_NEWLINE, split_lines
+from deltanas_tools.apply_patch import NO_GATES, Applied, Refused, apply
 from tests.tools.apply_patch.hostile import HOSTILE, LONG_PARENTS
 from tests.tools.apply_patch.reference import file_lines, results
 

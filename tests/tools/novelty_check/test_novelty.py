@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deltanas_repo_store.entries import Entry
 from deltanas_repo_store.errors import BuildError
 from deltanas_repo_store.records import Architecture, ArchitectureId, Rejection
 from deltanas_repo_store.repository import MemoryRepository
 from deltanas_repo_store.store import Store
-from deltanas_tools.novelty_check import NoveltyIndex
-from deltanas_tools.novelty_check.index import MAX_RECENT
+from deltanas_tools.novelty_check import Catalogue, NoveltyIndex
+from deltanas_tools.novelty_check.catalogue import MAX_RECENT
 from deltanas_tools.novelty_check.shingles import hashes_of, jaccard, shingles
 from deltanas_tools.novelty_check.twins import digest
 from tests.records_for_tests import kept, pending, rejected
@@ -139,31 +138,31 @@ def architecture(source: str) -> Architecture:
 
 
 def test_everything_is_novel_to_an_empty_store(store: Store) -> None:
-    report = NoveltyIndex(store).check(NET)
+    report = NoveltyIndex(Catalogue(store)).check(NET)
     assert (report.is_novel, report.similarity, report.nearest) == (True, 0.0, None)
 
 
 def test_a_renamed_copy_is_an_exact_duplicate(store: Store) -> None:
     baseline = store.import_baseline("net", architecture(NET))
-    report = NoveltyIndex(store).check(NET.replace("hidden", "inner"))
+    report = NoveltyIndex(Catalogue(store)).check(NET.replace("hidden", "inner"))
     assert (report.is_novel, report.exact_duplicate_of) == (False, baseline)
 
 
 def test_a_small_change_in_a_long_source_is_a_near_duplicate(store: Store) -> None:
     lines = [f"x{n} = f{n}(x{n - 1}, {n})" for n in range(100)]
     baseline = store.import_baseline("net", architecture("\n".join(lines)))
-    report = NoveltyIndex(store).check("\n".join(lines).replace("f50", "g50"))
+    report = NoveltyIndex(Catalogue(store)).check("\n".join(lines).replace("f50", "g50"))
     assert (report.is_novel, report.nearest) == (False, baseline)
     assert report.exact_duplicate_of is None
 
 
 def test_another_network_is_novel(store: Store) -> None:
     store.import_baseline("net", architecture(NET))
-    assert NoveltyIndex(store).check("y = [n * n for n in range(100)]").is_novel
+    assert NoveltyIndex(Catalogue(store)).check("y = [n * n for n in range(100)]").is_novel
 
 
 def test_the_index_sees_what_is_kept_after_it_was_made(store: Store) -> None:
-    index = NoveltyIndex(store)
+    index = NoveltyIndex(Catalogue(store))
     begun = pending(store.import_baseline("net", architecture("x = 1")))
     assert index.check(NET).is_novel
     store.reserve(begun)
@@ -180,12 +179,12 @@ def test_of_rejected_candidates_only_the_trained_count(
     outcome = rejected(begun, architecture=architecture(NET))
     reason = Rejection.model_validate({"stage": stage, "code": "error", "message": ""})
     store.finish(outcome.model_copy(update={"rejection": reason}))
-    assert NoveltyIndex(store).check(NET).is_novel is novel
+    assert NoveltyIndex(Catalogue(store)).check(NET).is_novel is novel
 
 
 def test_exactly_at_the_threshold_is_a_duplicate(store: Store) -> None:
     store.import_baseline("net", architecture("x = 1"))
-    report = NoveltyIndex(store, threshold=0.0).check(NET)
+    report = NoveltyIndex(Catalogue(store), threshold=0.0).check(NET)
     assert (report.similarity, report.is_novel) == (0.0, False)
 
 
@@ -206,7 +205,7 @@ def test_what_is_reported_is_the_exact_similarity_to_the_nearest(
     for number, edited in enumerate(stored):
         store.import_baseline(f"net{number}", architecture(variant(edited)))
 
-    report = NoveltyIndex(store).check(variant(asked))
+    report = NoveltyIndex(Catalogue(store)).check(variant(asked))
 
     assert report.nearest is not None
     exact = [similarity(variant(asked), variant(edited)) for edited in stored]
@@ -217,32 +216,28 @@ def test_what_is_reported_is_the_exact_similarity_to_the_nearest(
 def test_of_equally_near_ones_the_earliest_is_named(store: Store) -> None:
     first = store.import_baseline("a", architecture(NET + "# one"))
     store.import_baseline("b", architecture(NET + "# other"))
-    assert NoveltyIndex(store).check(NET).nearest == first
+    assert NoveltyIndex(Catalogue(store)).check(NET).nearest == first
 
 
 def test_what_is_left_out_is_not_its_own_nearest(store: Store) -> None:
     own = store.import_baseline("own", architecture(NET))
     other = store.import_baseline("other", architecture(NET.replace("relu", "tanh")))
-    report = NoveltyIndex(store).check(NET, leave_out=own)
+    report = NoveltyIndex(Catalogue(store)).check(NET, leave_out=own)
     assert (report.nearest, report.exact_duplicate_of) == (other, None)
 
 
 def test_a_source_is_read_once_while_its_hashes_are_at_hand(store: Store) -> None:
-    class Counting:
-        def __init__(self) -> None:
-            self.num_read = 0
-
-        def entries(self, run: str | None = None) -> tuple[Entry, ...]:
-            return store.entries(run)
+    class Counting(Store):
+        num_read = 0
 
         def get(self, architecture_id: ArchitectureId) -> Architecture:
             self.num_read += 1
-            return store.get(architecture_id)
+            return super().get(architecture_id)
 
     for number in range(5):
         store.import_baseline(f"net{number}", architecture(variant({number})))
-    counting = Counting()
-    index = NoveltyIndex(counting)
+    counting = Counting(store.repository)
+    index = NoveltyIndex(Catalogue(counting))
     for number in range(10):
         index.check(variant({number, 20}))
     assert counting.num_read == 5
@@ -252,7 +247,7 @@ def test_a_source_is_read_again_when_its_hashes_were_dropped(store: Store) -> No
     baseline = store.import_baseline("net", architecture(NET))
     for number in range(MAX_RECENT):
         store.import_baseline(f"small{number}", architecture(f"x = {number}"))
-    report = NoveltyIndex(store).check(NET)
+    report = NoveltyIndex(Catalogue(store)).check(NET)
     assert (report.nearest, report.similarity) == (baseline, 1.0)
 
 
@@ -260,7 +255,7 @@ def test_a_network_in_training_that_is_nearer_than_the_store_would_change_the_re
     store: Store,
 ) -> None:
     store.import_baseline("net", architecture(variant({1, 2, 3})))
-    index = NoveltyIndex(store)
+    index = NoveltyIndex(Catalogue(store))
     index.begin("further", variant({1, 2, 3, 4, 5}))
     report = index.check(variant(set()))
     assert not index.has_nearer_under_way(variant(set()), report)

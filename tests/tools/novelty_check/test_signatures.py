@@ -1,5 +1,8 @@
 """MinHash signatures: the same as datasketch's, and quick to rank."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from datasketch import MinHash
@@ -14,6 +17,9 @@ from deltanas_tools.novelty_check.signatures import (
     estimate_jaccard,
     signature_of,
 )
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 texts = st.lists(st.text(), max_size=30)
 
@@ -55,10 +61,21 @@ def test_an_empty_table_ranks_nothing() -> None:
     assert (rows.size, estimates.size) == (0, 0)
 
 
-def test_the_nearest_and_of_equals_the_earliest_come_first() -> None:
+def table_of(signatures: Sequence["NDArray[np.uint32]"]) -> SignatureTable:
+    """A table that was filled in three goes."""
     table = SignatureTable()
-    for num in (50, 90, 100, 90, 100):
-        table.add(signature_of(hashes_of(map(str, range(num)))))
+    for some in np.array_split(np.arange(len(signatures)), 3):
+        first = len(table)
+        table.extend(some)
+        if some.size:
+            table.put(first + np.arange(some.size), np.stack([signatures[at] for at in some]))
+    return table
+
+
+def test_the_nearest_and_of_equals_the_earliest_come_first() -> None:
+    table = table_of(
+        [signature_of(hashes_of(map(str, range(num)))) for num in (50, 90, 100, 90, 100)]
+    )
     rows, estimates = table.ranked(signature_of(hashes_of(map(str, range(100)))))
     assert (len(table), rows.tolist()) == (5, [2, 4, 1, 3, 0])
     assert estimates[0] == estimates[1] == 1
@@ -72,17 +89,13 @@ def test_a_table_longer_than_the_shortlist_finds_a_relative(seed: int, num_chang
     relative = others[seed % len(others)].copy()
     changed = rng.choice(NUM_PERMUTATIONS, num_changed, replace=False)
     relative[changed] = rng.integers(0, 2**32, num_changed, dtype=np.uint32)
-    table = SignatureTable()
-    for signature in others:
-        table.add(signature)
+    table = table_of(list(others))
     rows, estimates = table.ranked(relative)
     assert (len(rows), rows[0]) == (SHORTLIST, seed % len(others))
     assert estimates[0] == estimate_jaccard(relative, others[rows[0]])
 
 
 def test_a_table_of_equals_shortlists_no_more_than_it_should() -> None:
-    table = SignatureTable()
     signature = signature_of(hashes_of(["x"]))
-    for _ in range(SHORTLIST + 10):
-        table.add(signature)
+    table = table_of([signature] * (SHORTLIST + 10))
     assert table.ranked(signature)[0].tolist() == list(range(SHORTLIST))

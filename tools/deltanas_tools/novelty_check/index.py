@@ -1,27 +1,22 @@
-"""The index: digests and signatures of the store's architectures, brought up to date on use.
+"""The questions: the same network, the same computation, nearly the same text, a tried idea?
 
-A cache and nothing more: it is made from the store, and never consulted about what the store
-does not have. Signatures only say where to look; what a report says is exact.
+Signatures only say where to look; what a report says is exact.
 """
 
-import logging
-from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
 
-from deltanas_repo_store.entries import Entry, RejectedEntry
-from deltanas_repo_store.errors import BuildError
-from deltanas_repo_store.records import Architecture, ArchitectureId, NoveltyReport
-from deltanas_tools.novelty_check.shingles import hashes_of, jaccard, shingles
-from deltanas_tools.novelty_check.signatures import SignatureTable, signature_of
-from deltanas_tools.novelty_check.twins import digest
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-logger = logging.getLogger(__name__)
+from deltanas_repo_store import fingerprints
+from deltanas_repo_store.entries import Entry, fate
+from deltanas_repo_store.records import ArchitectureId, Neighbour, NoveltyReport
+from deltanas_tools.novelty_check.catalogue import (
+    TEXTS,
+    Catalogue,
+    Fingerprint,
+    fingerprint,
+)
+from deltanas_tools.novelty_check.shingles import jaccard
+from deltanas_tools.novelty_check.signatures import signature_of
 
 THRESHOLD = 0.90
 """Similarity from which a network counts as a near-duplicate (the paper, section 3)."""
@@ -32,31 +27,12 @@ MARGIN = 0.10
 MAX_VERIFIED = 16
 """How many of the nearest by estimate are compared exactly, at most."""
 
-MAX_RECENT = 512
-"""Sets of hashes that are kept: 5 kB each for sources of 80 lines."""
-
-
-class ArchitectureReader(Protocol):
-    """The part of the store that this operation reads."""
-
-    def entries(self, run: str | None = None) -> tuple[Entry, ...]:
-        """Return what the store lists."""
-        ...
-
-    def get(self, architecture_id: ArchitectureId) -> Architecture:
-        """Return an architecture."""
-        ...
-
 
 @dataclass(frozen=True)
-class _Fingerprint:
-    digest: bytes
-    hashes: "NDArray[np.uint64]"
-
-
-@lru_cache(maxsize=8)  # one candidate is checked, compared with those in training, and trained
-def _fingerprint(source: str) -> _Fingerprint:
-    return _Fingerprint(bytes.fromhex(digest(source)), hashes_of(shingles(source)))
+class _UnderWay:
+    text: Fingerprint
+    trace: str
+    idea: str
 
 
 @dataclass
@@ -64,100 +40,115 @@ class NoveltyIndex:
     """Compares sources with every architecture of a store.
 
     What counts: baselines, kept candidates, and those whose training failed, which nobody
-    wants to pay for twice. Candidates that an earlier gate closed on do not.
+    wants to pay for twice. Candidates that an earlier gate closed on do not, but for their ideas.
     """
 
-    store: ArchitectureReader
+    catalogue: Catalogue
     threshold: float = THRESHOLD
-    _known: set[ArchitectureId] = field(default_factory=set)
-    _ids: list[ArchitectureId] = field(default_factory=list)
-    """By row of the signatures; what no parser reads has none."""
-    _signatures: SignatureTable = field(default_factory=SignatureTable)
-    _twins: dict[bytes, tuple[ArchitectureId, ...]] = field(default_factory=dict)
-    _recent: "OrderedDict[ArchitectureId, NDArray[np.uint64]]" = field(default_factory=OrderedDict)
-    _under_way: dict[str, _Fingerprint] = field(default_factory=dict)
+    with_parent: bool = False
+    """Whether a candidate's text is compared with its parent's too, as in the paper."""
+    _under_way: dict[str, _UnderWay] = field(default_factory=dict)
 
-    def check(self, source: str, *, leave_out: ArchitectureId | None = None) -> NoveltyReport:
-        """Return the nearest architecture and whether it is too near.
+    def check(
+        self,
+        source: str,
+        *,
+        leave_out: ArchitectureId | None = None,
+        parent: ArchitectureId | None = None,
+        trace: str = "",
+        num_neighbours: int = 3,
+    ) -> NoveltyReport:
+        """Ask the four questions about a source.
 
-        ``leave_out`` is the architecture itself, where it is in the store already.
+        ``leave_out`` is the architecture itself, where it is in the store already. Without a
+        ``parent`` nothing is known of ideas, and without a ``trace`` (or a record of one) of
+        what is computed.
 
         Raises:
             BuildError: the source is not Python.
         """
-        mine = _fingerprint(source)
-        self._refresh()
-        nearest, similarity = self._nearest(mine, leave_out)
-        twins = (each for each in self._twins.get(mine.digest, ()) if each != leave_out)
+        mine = fingerprint(source)
+        self.catalogue.refresh()
+        neighbours = self._nearest(mine, self._not_compared(leave_out, parent), num_neighbours)
+        twins = fingerprints.with_key(self.catalogue.store, TEXTS, mine.digest)
+        traces = {trace} - {""}
+        if leave_out is not None:
+            traces |= set(fingerprints.traces_of(self.catalogue.store, leave_out))
+        alike = fingerprints.computing(self.catalogue.store, traces) if traces else ()
         return NoveltyReport(
-            similarity=similarity,
-            nearest=nearest,
-            exact_duplicate_of=next(twins, None),
+            similarity=neighbours[0].similarity if neighbours else 0.0,
+            nearest=neighbours[0].id if neighbours else None,
+            exact_duplicate_of=_first(twins, leave_out),
+            same_computation_as=_first(alike, leave_out),
+            neighbours=neighbours,
+            tried=self.catalogue.tried(parent, source, leave_out) if parent else (),
             threshold=self.threshold,
         )
 
-    def begin(self, name: str, source: str) -> None:
+    def begin(
+        self, name: str, source: str, *, trace: str = "", parent: ArchitectureId | None = None
+    ) -> None:
         """Note a network that is being trained, and is not in the store as yet."""
-        self._under_way[name] = _fingerprint(source)
+        idea = self.catalogue.idea_of(parent, source) if parent else ""
+        self._under_way[name] = _UnderWay(fingerprint(source), trace, idea)
 
     def end(self, name: str) -> None:
         """Forget a network that was being trained: the store has it now, or never will."""
         self._under_way.pop(name, None)
 
-    def has_nearer_under_way(self, source: str, report: NoveltyReport) -> bool:
-        """Say whether a network in training would change the ``report`` of ``source``."""
-        mine = _fingerprint(source)
+    def has_nearer_under_way(
+        self,
+        source: str,
+        report: NoveltyReport,
+        *,
+        trace: str = "",
+        parent: ArchitectureId | None = None,
+    ) -> bool:
+        """Say whether a network in training would change the ``report``, of one neighbour."""
+        mine = fingerprint(source)
+        idea = self.catalogue.idea_of(parent, source) if parent and self._under_way else ""
         return any(
-            other.digest == mine.digest or jaccard(mine.hashes, other.hashes) > report.similarity
+            other.text.digest == mine.digest
+            or (trace != "" and other.trace == trace)
+            or (idea != "" and other.idea == idea)
+            or jaccard(mine.hashes, other.text.hashes) > report.similarity
             for other in self._under_way.values()
         )
 
+    def _not_compared(
+        self, leave_out: ArchitectureId | None, parent: ArchitectureId | None
+    ) -> frozenset[int]:
+        found: frozenset[int] = frozenset()
+        if leave_out is not None:
+            found |= fingerprints.numbers_of(self.catalogue.store, leave_out)
+        if parent is not None and not self.with_parent:
+            found |= fingerprints.numbers_of_source(self.catalogue.store, parent)
+        return found
+
     def _nearest(
-        self, mine: _Fingerprint, leave_out: ArchitectureId | None
-    ) -> tuple[ArchitectureId | None, float]:
-        """Return the nearest architecture, of equals the earliest, and its exact similarity."""
-        rows, estimates = self._signatures.ranked(signature_of(mine.hashes))
-        ranking = zip(rows[: MAX_VERIFIED + 1].tolist(), estimates.tolist(), strict=False)
-        others = [(row, near) for row, near in ranking if self._ids[row] != leave_out]
-        nearest, similarity = None, 0.0
-        for row, estimate in others[:MAX_VERIFIED]:
-            if estimate < similarity - MARGIN:
+        self, mine: Fingerprint, left_out: Collection[int], count: int
+    ) -> tuple[Neighbour, ...]:
+        """Return the nearest, of equals the earliest first, with exact similarities."""
+        table = self.catalogue.signatures
+        rows, estimates = table.ranked(signature_of(mine.hashes))
+        first = slice(MAX_VERIFIED + len(left_out))
+        ranking = zip(table.numbers[rows[first]].tolist(), estimates[first].tolist(), strict=True)
+        others = [(at, near) for at, near in ranking if at not in left_out][:MAX_VERIFIED]
+        ids = fingerprints.ids_at(self.catalogue.store, [at for at, _ in others])
+        best: list[tuple[float, int]] = []
+        for at, estimate in others:
+            if len(best) == count and estimate < best[-1][0] - MARGIN:
                 break
-            exact = jaccard(mine.hashes, self._hashes_of(self._ids[row]))
-            if nearest is None or (exact, -row) > (similarity, -nearest):
-                nearest, similarity = row, exact
-        return (None if nearest is None else self._ids[nearest]), similarity
+            if at in ids:
+                exact = jaccard(mine.hashes, self.catalogue.hashes_at(at, ids[at]))
+                best = sorted([*best, (exact, at)], key=lambda each: (-each[0], each[1]))[:count]
+        entries = fingerprints.entries_at(self.catalogue.store, [at for _, at in best])
+        return tuple(
+            Neighbour(id=entry.id, name=entry.name, similarity=exact, fate=fate(entry))
+            for exact, entry in ((exact, entries.get(at)) for exact, at in best)
+            if entry is not None
+        )
 
-    def _hashes_of(self, architecture_id: ArchitectureId) -> "NDArray[np.uint64]":
-        """Return the hashes of an architecture, made anew unless they were used of late."""
-        if architecture_id in self._recent:
-            self._recent.move_to_end(architecture_id)
-        else:
-            source = self.store.get(architecture_id).source
-            self._remember(architecture_id, hashes_of(shingles(source)))
-        return self._recent[architecture_id]
 
-    def _remember(self, architecture_id: ArchitectureId, hashes: "NDArray[np.uint64]") -> None:
-        self._recent[architecture_id] = hashes
-        if len(self._recent) > MAX_RECENT:
-            self._recent.popitem(last=False)
-
-    def _refresh(self) -> None:
-        for entry in self.store.entries():
-            if entry.id in self._known or (
-                isinstance(entry, RejectedEntry) and entry.stage != "train"
-            ):
-                continue
-            source = self.store.get(entry.id).source
-            self._known.add(entry.id)
-            try:
-                self._add(entry.id, _fingerprint(source))
-            except BuildError:
-                # A baseline that no parser reads is near to nothing.
-                logger.warning("architecture left out of the novelty index", extra={"id": entry.id})
-
-    def _add(self, architecture_id: ArchitectureId, found: _Fingerprint) -> None:
-        self._ids.append(architecture_id)
-        self._signatures.add(signature_of(found.hashes))
-        self._twins[found.digest] = (*self._twins.get(found.digest, ()), architecture_id)
-        self._remember(architecture_id, found.hashes)
+def _first(found: Collection[Entry], leave_out: ArchitectureId | None) -> ArchitectureId | None:
+    return next((entry.id for entry in found if entry.id != leave_out), None)

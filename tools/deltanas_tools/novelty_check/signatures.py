@@ -6,7 +6,7 @@ Source: Broder, "On the resemblance and containment of documents" (1997). The 12
 the value of the reference code (nn-gpt 1.0.6).
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -74,23 +74,35 @@ class SignatureTable:
         self._size = 0
         # What is reserved and not written to yet takes no memory.
         self._signatures = np.empty((1024, NUM_PERMUTATIONS), dtype=np.uint32)
-        self._codes = np.empty((NUM_PERMUTATIONS // 64, 1024), dtype=np.uint64)
+        self._low = np.empty(1024, dtype=np.uint64)
+        self._high = np.empty(1024, dtype=np.uint64)
+        self._numbers = np.empty(1024, dtype=np.int64)
 
     def __len__(self) -> int:
         """Return the number of signatures."""
         return self._size
 
-    def add(self, signature: "NDArray[np.uint32]") -> None:
-        """Add a signature; its row is the number of those before it."""
-        if self._size == len(self._signatures):
-            signatures = np.empty((2 * self._size, NUM_PERMUTATIONS), dtype=np.uint32)
-            signatures[: self._size] = self._signatures
-            codes = np.empty((len(self._codes), 2 * self._size), dtype=np.uint64)
-            codes[:, : self._size] = self._codes
-            self._signatures, self._codes = signatures, codes
-        self._signatures[self._size] = signature
-        self._codes[:, self._size] = _code_of(signature)
-        self._size += 1
+    @property
+    def numbers(self) -> "NDArray[np.int64]":
+        """What the signatures are of, row by row."""
+        return self._numbers[: self._size]
+
+    def extend(self, numbers: "NDArray[np.int64]") -> None:
+        """Add rows for what has these numbers; `put` brings their signatures."""
+        size = self._size + numbers.size
+        if size > len(self._numbers):
+            room = max(size, 2 * self._size)
+            self._signatures = _grown(self._signatures, self._size, room)
+            self._low = _grown(self._low, self._size, room)
+            self._high = _grown(self._high, self._size, room)
+            self._numbers = _grown(self._numbers, self._size, room)
+        self._numbers[self._size : size] = numbers
+        self._size = size
+
+    def put(self, rows: "NDArray[np.intp]", signatures: "NDArray[np.uint32]") -> None:
+        """Set the signatures of rows, of shape ``(rows, NUM_PERMUTATIONS)``."""
+        self._signatures[rows] = signatures
+        self._low[rows], self._high[rows] = _codes_of(signatures).T
 
     def ranked(
         self, signature: "NDArray[np.uint32]"
@@ -105,15 +117,23 @@ class SignatureTable:
         """Return the rows with the nearest codes, ascending: `SHORTLIST` of them, or all."""
         if self._size <= SHORTLIST:
             return np.arange(self._size)
-        low, high = self._codes[:, : self._size]
-        mine = _code_of(signature)
-        distances = np.bitwise_count(low ^ mine[0]) + np.bitwise_count(high ^ mine[1])
+        low, high = _codes_of(signature)
+        distances = np.bitwise_count(self._low[: self._size] ^ low)
+        distances += np.bitwise_count(self._high[: self._size] ^ high)
         last = int(np.searchsorted(np.cumsum(np.bincount(distances)), SHORTLIST))
         nearer = np.flatnonzero(distances < last)
         at_last = np.flatnonzero(distances == last)[: SHORTLIST - nearer.size]
         return np.sort(np.concatenate([nearer, at_last]))
 
 
-def _code_of(signature: "NDArray[np.uint32]") -> "NDArray[np.uint64]":
-    """Return one bit of each component, packed."""
-    return np.packbits(signature * _GOLDEN > np.uint32(0x7FFFFFFF)).view(np.uint64)
+def _codes_of(signatures: "NDArray[np.uint32]") -> "NDArray[np.uint64]":
+    """Return one bit of each component, packed: of shape ``(..., NUM_PERMUTATIONS / 64)``."""
+    bits = signatures * _GOLDEN > np.uint32(0x7FFFFFFF)
+    return np.packbits(bits, axis=-1).view(np.uint64)
+
+
+def _grown(array: "NDArray[Any]", size: int, room: int) -> "NDArray[Any]":
+    """Return a longer array with the same first ``size`` rows."""
+    longer = np.empty((room, *array.shape[1:]), dtype=array.dtype)
+    longer[:size] = array[:size]
+    return longer

@@ -1,7 +1,7 @@
 """Exact duplicates: two sources with one digest are one network to the last operation.
 
-Comments, formatting, docstrings, annotations, and the names of local variables and of a
-module's own attributes have no say. The rule errs towards "different": a name that is used
+Comments, formatting, docstrings, annotations, dead code, and the names of local variables and of
+a module's own attributes have no say. The rule errs towards "different": a name that is used
 as a keyword anywhere, or is bound outside a function too, keeps its spelling.
 """
 
@@ -9,7 +9,11 @@ import ast
 import hashlib
 
 from deltanas_repo_store.errors import BuildError
+from deltanas_tools.novelty_check.dead_code import without_dead_code
 from deltanas_tools.syntax import parse
+
+VERSION = 2
+"""Of the rule: digests of different ones do not compare."""
 
 
 def parse_candidate(source: str) -> ast.Module:
@@ -32,7 +36,8 @@ def digest(source: str) -> str:
     """
     tree = parse_candidate(source)
     try:
-        canonical = ast.dump(_Renamer(tree).visit(without_prose(tree)))
+        live = without_dead_code(_Unannotated().visit(without_prose(tree)))
+        canonical = ast.dump(_Renamer(live).visit(live))
     except RecursionError as error:
         raise BuildError("the source nests too deeply to be compared", code="syntax") from error
     return hashlib.sha256(canonical.encode(errors="backslashreplace")).hexdigest()
@@ -55,6 +60,41 @@ def _is_prose(node: ast.AST) -> bool:
     )
 
 
+class _Unannotated(ast.NodeTransformer):
+    """Take annotations out, but of classes that may be made of them, such as data classes."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        fields = []
+        if node.decorator_list or any(not _is_module(each) for each in node.bases):
+            fields = [each for each in node.body if isinstance(each, ast.AnnAssign)]
+        places = [(node.body.index(each), each) for each in fields]
+        self.generic_visit(node)
+        for at, each in places:
+            node.body[at] = each
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        if node.value is None:
+            return ast.Pass()
+        plain = ast.Assign(targets=[node.target], value=node.value, type_comment=None)
+        return self.generic_visit(ast.copy_location(plain, node))
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        return ast.arg(arg=node.arg, annotation=None)
+
+
+def _is_module(base: ast.expr) -> bool:
+    return ast.unparse(base).rpartition(".")[2] in ("Module", "object")
+
+
 class _Renamer(ast.NodeTransformer):
     """Number local names in the order of their appearance, function by function."""
 
@@ -66,21 +106,13 @@ class _Renamer(ast.NodeTransformer):
         self._numbered = 0
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.returns = None
         return self._in_a_scope(node, _bound_names(node))
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        node.returns = None
         return self._in_a_scope(node, _bound_names(node))
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         return self._in_a_scope(node, _bound_names(node))
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        if node.value is None:
-            return ast.Pass()
-        plain = ast.Assign(targets=[node.target], value=node.value, type_comment=None)
-        return self.visit(ast.copy_location(plain, node))  # type: ignore[no-any-return]
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
         return ast.arg(arg=self._renamed(node.arg), annotation=None)
