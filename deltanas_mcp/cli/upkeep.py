@@ -37,12 +37,20 @@ def maintain(
         )
 
 
-def reindex(store: StoreOption = DEFAULT_STORE) -> None:
+def reindex(
+    store: StoreOption = DEFAULT_STORE,
+    novelty: Annotated[
+        bool,
+        typer.Option("--novelty", help="Compute what novelty looks up as well: some ms a network."),
+    ] = False,
+) -> None:
     """Make the index anew from git. Nothing depends on it: it can be deleted at any time."""
     from deltanas_mcp.cli.dataset_progress import dataset_progress
-    from deltanas_mcp.wiring import open_store
+    from deltanas_mcp.wiring import open_workbench
 
     began = time.monotonic()
-    with open_store(store) as opened, dataset_progress() as progress:
-        count = opened.index.rebuild(lambda done, total: progress("refs", done, total))
+    with open_workbench(store) as bench, dataset_progress() as progress:
+        count = bench.store.index.rebuild(lambda done, total: progress("refs", done, total))
+        if novelty:
+            bench.catalogue.fill(progress)
     typer.echo(f"Read {count} refs in {time.monotonic() - began:.1f} s.")

@@ -12,6 +12,7 @@ import pytest
 
 from deltanas_mcp.wiring import open_store
 from deltanas_repo_store.entries import KeptEntry
+from deltanas_repo_store.git_repository import FORMAT
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """\
@@ -81,7 +82,7 @@ def test_killing_a_run_at_ten_random_points_loses_and_repeats_nothing(
     untouched = tmp_path / "untouched"
     subprocess.run(["git", "clone", "-q", "--mirror", str(store_path), str(untouched)], check=True)
     git = ["git", "-C", str(untouched)]
-    subprocess.run([*git, "config", "deltanas.format", "1"], check=True)
+    subprocess.run([*git, "config", "deltanas.format", FORMAT], check=True)
     for place in ("delta", "records", "rejected", "runs"):
         pattern = "refs/heads/delta" if place == "delta" else f"refs/{place}"
         listing = subprocess.run(

@@ -8,6 +8,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import replace
 
+from deltanas_repo_store.delta import render_delta
 from deltanas_repo_store.records import HParamValue
 from deltanas_tools.apply_patch import characters
 from deltanas_tools.apply_patch.combine import combine
@@ -24,7 +25,6 @@ from deltanas_tools.apply_patch.hyperparameters import read_hyperparameters
 from deltanas_tools.apply_patch.place import is_approximate
 from deltanas_tools.apply_patch.result import Applied, Refusal, Refused
 from deltanas_tools.apply_patch.solve import Question, Solution, solve
-from deltanas_repo_store.delta import render_delta
 
 MAX_CHARS = 2_000_000
 """Length of a parent, an answer or a result, beyond which nothing is tried."""

@@ -3,10 +3,10 @@
 import random
 from collections.abc import Sequence
 
+from deltanas_repo_store.delta import render_delta
 from deltanas_repo_store.errors import ProposerError
 from deltanas_repo_store.records import Proposal, Rejection
 from deltanas_tools.brief import Brief
-from deltanas_repo_store.delta import render_delta
 from deltanas_tools.propose_delta.mutation.network import Network
 from deltanas_tools.propose_delta.mutation.operators import OPERATORS
 from deltanas_tools.propose_delta.mutation.source import Edit, apply_changes
