@@ -1,7 +1,8 @@
 """Many baselines at once: one pack and one ref transaction for each batch.
 
-A batch is there as a whole or not at all, and what is there already is left as it is: an import
-that was stopped goes on where it was by being started again.
+A batch is there as a whole or not at all (of one whose git was killed amid its renames, a part may
+be, each network whole), and what is there already is left as it is: an import that was stopped goes
+on where it was by being started again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,6 +21,8 @@ from deltanas_repo_store.records import Record
 from deltanas_repo_store.reported import NewBaseline, Skipped
 from deltanas_repo_store.repository import RefChange
 from deltanas_repo_store.store import Store
+
+_RECORDS = f"{RECORDS}{RESERVED_RUN}/"
 
 
 class Imported(Record):
@@ -42,7 +45,8 @@ def import_baselines(store: Store, batch: Sequence[NewBaseline]) -> Imported:
         StoreBusy: another process has just imported one of them; nothing of the batch was added.
     """
     names = [name for each in batch for name in (each.name, *each.aliases)]
-    taken = store.named_refs([prefix + name for name in names for prefix in (BASELINES, ALIASES)])
+    places = (BASELINES, ALIASES, _RECORDS)
+    taken = store.named_refs([prefix + name for name in names for prefix in places])
     objects: list[GitObject] = []
     changes: list[RefChange] = []
     added: list[str] = []
@@ -60,9 +64,11 @@ def import_baselines(store: Store, batch: Sequence[NewBaseline]) -> Imported:
             continue
         record = _record(each)
         objects += [*made, *record]
-        changes.append(RefChange(BASELINES + each.name, None, made[-1].id))
+        # A git that is killed amid its renames leaves no baseline without what is reported of it.
         if record:
-            changes.append(RefChange(f"{RECORDS}{RESERVED_RUN}/{each.name}", None, record[-1].id))
+            ref = _RECORDS + each.name
+            changes.append(RefChange(ref, taken.get(ref), record[-1].id))
+        changes.append(RefChange(BASELINES + each.name, None, made[-1].id))
         added.append(each.name)
     if changes:
         store.write_many(objects, changes)

@@ -8,9 +8,11 @@ its porcelain is not safe with several writers. There is no work tree and no ind
 import configparser
 import contextlib
 import fcntl
+import functools
 import logging
 import os
 import re
+import shlex
 import shutil
 import socket
 import tempfile
@@ -24,28 +26,40 @@ from typing import Any
 import git
 from git.exc import GitCommandError, InvalidGitRepositoryError, NoSuchPathError
 
+from deltanas_repo_store import damage
 from deltanas_repo_store.errors import StoreBusy, StoreCorrupt, StoreError, UnreadableObject
 from deltanas_repo_store.loose import write_loose
 from deltanas_repo_store.maintenance import Maintained, is_due, maintain
 from deltanas_repo_store.objects import GitObject, Kind
 from deltanas_repo_store.packs import pack
-from deltanas_repo_store.ref_state import changed_since
+from deltanas_repo_store.ref_locks import (
+    clear_all_left_over,
+    clear_left_over,
+    open_writers_file,
+    writing,
+)
+from deltanas_repo_store.ref_state import EVERYWHERE, changed_since, is_packed
 from deltanas_repo_store.ref_updates import RefsRefused, RefUpdates
 from deltanas_repo_store.repository import RefChange, below
 
 logger = logging.getLogger(__name__)
 
-FORMAT = "1"
+FORMAT = "2"
 """Version of the store's layout, kept in the repository's configuration."""
 
 LOCK_PATIENCE_SECONDS = 10.0
 """How long a write waits for another writer of the same ref; a transaction takes milliseconds."""
-STALE_LOCK_SECONDS = 60.0
-"""Age at which a ref lock can only be left over from a process that was killed."""
 
+_ID_LENGTH = 40
 _NO_SUCH = "could not be resolved"
 """In what GitPython says of a name that git answered it does not know."""
-_LOCKED = re.compile(r"Unable to create '(?P<lock>[^']+\.lock)': File exists")
+_LOCKED = re.compile(
+    r"[Uu]nable to create (?:'|file )(?P<lock>[^'\n]+?\.(?:lock|new))'?: File exists"
+)
+"""Of a ref, or of the file that is to replace ``packed-refs``."""
+_PRUNED = re.compile(r"[Uu]nable to create [^\n]*: No such file or directory")
+"""While ``git pack-refs`` removes folders that it has emptied."""
+_BROKEN = re.compile(r"unable to resolve reference '([^']+)': reference broken")
 _MOVED = re.compile(
     r"reference already exists|but expected|unable to resolve reference|exists; cannot"
 )
@@ -77,7 +91,9 @@ def create_repository(path: Path, *, head: str = "main") -> None:
                     "--object-format=sha1",
                     f"--initial-branch={head}",
                     str(made),
-                ]
+                ],
+                # Of a user who prefers another: the index looks at files of refs.
+                env={"GIT_DEFAULT_REF_FORMAT": "files"},
             )
             with git.Repo(made) as repo, repo.config_writer() as config:
                 config.set_value("deltanas", "format", FORMAT)
@@ -160,55 +176,75 @@ class GitRepository:
 
     def read(self, object_id: str) -> GitObject:
         """Return an object, or raise `StoreCorrupt`."""
-        failure: Exception | None = None
+        found = self._read(object_id)
+        if found is None:
+            raise self._unreadable(object_id)
+        return found
+
+    def _read(self, object_id: str) -> GitObject | None:
         # Twice, because the process that reads may have been ended by a Ctrl-C meant for us.
         for _ in range(2):
             try:
                 with self._cat_file:
                     _, kind, _, data = self._repo.git.get_object_data(object_id)
-            except (ValueError, OSError) as error:
-                failure = error
+                found = GitObject(_kind(kind, object_id), data)
+            except (ValueError, OSError):
                 self._repo.git.clear_cache()
-            else:
-                return GitObject(_kind(kind, object_id), data)
-        raise self._unreadable(object_id) from failure
+                continue
+            if found.id == object_id:
+                return found
+            # Git ends amid an object that is damaged, and GitPython takes that for its end.
+            self._repo.git.clear_cache()
+        return None
 
     def _unreadable(self, object_id: str) -> UnreadableObject:
-        return UnreadableObject(
-            object_id,
-            f"the object {object_id} of {self._path} cannot be read; `git -C {self._path} fsck` "
-            "says what is damaged",
-        )
+        needing = damage.refs_that_need(object_id, self.refs(EVERYWHERE), self._read)
+        return damage.unreadable(self._path, object_id, needing)
 
     def read_all(self, object_ids: Iterable[str]) -> Iterator[GitObject]:
         """Yield the objects in the order of their ids, or raise `StoreCorrupt`."""
         with tempfile.TemporaryFile() as wanted, tempfile.TemporaryFile() as found:
-            wanted.write("".join(f"{each}\n" for each in object_ids).encode())
+            ids = list(object_ids)
+            wanted.write("".join(f"{each}\n" for each in ids).encode())
             wanted.seek(0)
-            with _told_as_store_errors(self._path):
+            # Git ends where an object is damaged; what it has said before tells which.
+            with _told_as_store_errors(self._path), contextlib.suppress(GitCommandError):
                 options = {"istream": wanted, "output_stream": found}
                 self._git("cat-file", "--batch", "--buffer", **options)
             found.seek(0)
-            while header := found.readline().decode():
-                object_id, kind, *size = header.split()
-                data = found.read(int(size[0])) if size else b""
-                if not size or found.read(1) != b"\n":
-                    raise self._unreadable(object_id)
-                yield GitObject(_kind(kind, object_id), data)
+            for object_id in ids:
+                _, kind, *size = [*found.readline().decode().split(), "", ""][:3]
+                data = found.read(int(size[0])) if size[0] else b""
+                each = GitObject(_kind(kind, object_id), data) if size[0] else None
+                if each is None or each.id != object_id or found.read(1) != b"\n":
+                    yield self.read(object_id)  # which tells of it
+                    raise StoreError(f"git ended while it read {self._path}; try again")
+                yield each
 
     def find(self, prefix: str) -> str | None:
         """Return the one commit whose id starts with ``prefix``."""
         found = self._header(prefix)
+        if found is None and len(prefix) == _ID_LENGTH and prefix in self.refs(EVERYWHERE).values():
+            raise self._unreadable(prefix)
         return found[0] if found and _kind(found[1], found[0]) == "commit" else None
 
     def ref(self, name: str) -> str | None:
         """Return the object id of one ref."""
-        found = self._header(name)
-        return found[0] if found else None
+        if found := self._header(name):
+            return found[0]
+        is_there = (self._path / name).is_file() or is_packed(self._path, name)
+        return self._listed(name) if is_there else None
+
+    def _listed(self, ref: str) -> str | None:
+        """Return what a ref names that git says it does not know; raise where it is broken."""
+        object_id = self.refs(ref).get(ref)
+        if object_id is not None and self._header(object_id) is None:
+            raise self._unreadable(object_id)
+        return object_id
 
     def _header(self, name: str) -> tuple[str, str] | None:
         """Return id and kind of the object that git knows under this name."""
-        for _ in range(2):  # see `read`
+        for _ in range(2):  # see `_read`
             try:
                 with self._cat_file:
                     object_id, kind, _ = self._repo.git.get_object_header(name)
@@ -220,7 +256,10 @@ class GitRepository:
                 self._repo.git.clear_cache()
             else:
                 return _text(object_id), _text(kind)
-        return None
+        self._for_each_ref("", EVERYWHERE)  # which tells what git stumbles over
+        raise StoreCorrupt(
+            f"git cannot look up {name} in {self._path}; `git -C {self._path} fsck` says why"
+        )
 
     def changed_since(self, state: str) -> tuple[tuple[str, ...], str]:
         """Return the prefixes below which refs may have changed, and the present state."""
@@ -240,12 +279,15 @@ class GitRepository:
         try:
             _, listing, complaints = self._repo.git.for_each_ref(
                 f"--format={layout}",
-                *prefixes,
+                # With a prefix, git skips lines of a damaged ``packed-refs`` and says nothing.
+                *([] if EVERYWHERE in prefixes else prefixes),
                 with_extended_output=True,
                 strip_newline_in_stdout=False,
             )
         except GitCommandError as error:
             text = _last_line(error)
+            if packed := damage.broken_listing(self._path, text):
+                raise packed from error
             broken = re.search(r"refs/\S+", text)
             ref = broken.group() if broken else " ".join(prefixes)
             raise self.broken(ref, f"cannot be read: {text}") from error
@@ -258,11 +300,7 @@ class GitRepository:
 
     def broken(self, ref: str, what: str, *, remove: str = "") -> StoreCorrupt:
         """Return the error about a ref that cannot be followed, with the ways to mend it."""
-        remove = remove or f"git -C {self._path} update-ref -d {ref}"
-        return StoreCorrupt(
-            f"the ref {ref} {what}; restore it from a copy of the store, or, if its loss is "
-            f"accepted, `{remove}`"
-        )
+        return damage.broken_ref(self._path, ref, what, remove)
 
     def update(self, changes: Sequence[RefChange]) -> None:
         """Apply all changes in one git transaction."""
@@ -282,24 +320,29 @@ class GitRepository:
         """Wait for a lock that is held, and remove one that a killed process left behind."""
         held = _LOCKED.search(complaint)
         if held is None:
-            return False
-        lock = Path(held["lock"])
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - lock.stat().st_mtime > STALE_LOCK_SECONDS:
-                lock.unlink()
+            return bool(_PRUNED.search(complaint)) and time.monotonic() < deadline
+        with _told_as_store_errors(self._path):
+            clear_left_over(self._path, Path(held["lock"]))
         return time.monotonic() < deadline
 
     def _update_error(self, text: str, changes: Sequence[RefChange]) -> StoreError:
         if held := _LOCKED.search(text):
             return StoreBusy(
                 f"another process holds {held['lock']}; try again, and if no git or deltanas "
-                "process is running, delete that file"
+                f"process is running, `rm {shlex.quote(held['lock'])}`"
             )
+        if packed := damage.broken_listing(self._path, text):
+            return packed
+        if broken := _BROKEN.search(text):
+            return self.broken(broken[1], "is broken", remove=f"rm {self._path / broken[1]}")
         if _MOVED.search(text):
+            for change in changes:
+                self._listed(change.ref)  # one that names what is damaged has not moved
             refs = ", ".join(change.ref for change in changes)
             return StoreBusy(f"another process has written first, so none of {refs} was changed")
         why = text.splitlines()[-1] if text else "git ended without a word"
-        return StoreError(f"cannot write refs in {self._path}: {why}")
+        free = shutil.disk_usage(self._path).free // 1000
+        return StoreError(f"cannot write refs in {self._path}, where {free} kB are free: {why}")
 
     def maintain(self, progress: Callable[[str], None] = lambda _: None) -> Maintained:
         """Pack refs, objects and history.
@@ -308,7 +351,10 @@ class GitRepository:
             StoreBusy: another process maintains this store.
         """
         with self.exclusive("maintenance"), _told_as_store_errors(self._path):
-            return maintain(self._path, self._git, progress)
+            clear_all_left_over(self._path)
+            with open_writers_file(self._path) as held, writing(held):
+                run = functools.partial(self._git, pass_fds=[held.fileno()])
+                return maintain(self._path, run, progress)
 
     def maintain_if_due(self) -> None:
         """Do what `maintain` does once a thousand candidates have come since the last time."""
@@ -333,10 +379,15 @@ class GitRepository:
                 raise StoreBusy(
                     f"{name} is in use by {file.read().strip() or 'a process'}"
                 ) from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
+            with _told_as_store_errors(self._path):
+                # Past the buffer: what a full disk refuses would be refused again at the end.
+                os.truncate(file.fileno(), 0)
+                os.write(file.fileno(), f"process {os.getpid()} on {socket.gethostname()}".encode())
             yield
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment in which other commands of git work on this repository."""
+        return {**os.environ, **self._repo.git.environment()}
 
     def _git(self, *args: str, **options: Any) -> str:
         # A session of its own: a Ctrl-C or a kill of our process group must not stop git

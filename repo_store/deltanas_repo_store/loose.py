@@ -5,6 +5,7 @@ the files do. Source: gitrepository-layout(5).
 """
 
 import contextlib
+import errno
 import itertools
 import os
 import zlib
@@ -12,6 +13,10 @@ import zlib
 from deltanas_repo_store.objects import GitObject
 
 _NUMBERS = itertools.count()
+_PROCESS = os.urandom(6).hex()
+"""Since process ids come again, above all in containers, and files are left over from a kill."""
+_PLACE_TRIES = 10
+"""``git gc`` removes folders that are empty, as ours is until the file is there."""
 
 
 def write_loose(folder: str, each: GitObject) -> None:
@@ -25,14 +30,8 @@ def write_loose(folder: str, each: GitObject) -> None:
     if _is_there(target, each):
         return
     # git prunes files of this name when it finds them left over.
-    temporary = f"{place}/tmp_obj_{os.getpid()}_{next(_NUMBERS)}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    try:
-        descriptor = os.open(temporary, flags, 0o444)
-    except FileNotFoundError:
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(place)
-        descriptor = os.open(temporary, flags, 0o444)
+    temporary = f"{place}/tmp_obj_{_PROCESS}_{os.getpid()}_{next(_NUMBERS)}"
+    descriptor = _created(place, temporary)
     try:
         with open(descriptor, "wb", buffering=0) as file:
             data = memoryview(zlib.compress(each.framed, 1))
@@ -44,6 +43,15 @@ def write_loose(folder: str, each: GitObject) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+def _created(place: str, temporary: str) -> int:
+    for _ in range(_PLACE_TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(place)
+    raise FileNotFoundError(errno.ENOENT, f"{place} keeps being removed")
 
 
 def _is_there(target: str, each: GitObject) -> bool:

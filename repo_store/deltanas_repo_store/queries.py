@@ -91,14 +91,11 @@ def _tasks(store: Store, wanted: Wanted) -> Iterator[str]:
 def _of_task(store: Store, task: str, wanted: Wanted) -> list[Standing]:
     conditions = ["s.task = ?", "s.source = ?"]
     values: list[object] = [task, wanted.source]
-    if wanted.run is not None:
-        conditions.append("(s.run IS NULL OR s.run = ?)")
-        values.append(wanted.run)
     if wanted.max_params is not None:
         conditions.append("s.num_params <= ?")
         values.append(wanted.max_params)
     if not wanted.pareto:
-        return _ranked(store, conditions, values, wanted.limit)
+        return _ranked(store, conditions, values, wanted.limit, run=wanted.run)
     front: list[Standing] = []
     while len(front) < wanted.limit:
         more, bounds = ["s.num_params IS NOT NULL"], list[object]()
@@ -106,7 +103,9 @@ def _of_task(store: Store, task: str, wanted: Wanted) -> list[Standing]:
             # The next begins where this one stands, so that the column is read once in all.
             more += ["s.accuracy <= ?", "s.num_params < ?"]
             bounds = [front[-1].accuracy, front[-1].num_params]
-        found = _ranked(store, [*conditions, *more], [*values, *bounds], 1, by_params=True)
+        found = _ranked(
+            store, [*conditions, *more], [*values, *bounds], 1, run=wanted.run, by_params=True
+        )
         if not found:
             break
         front += found
@@ -119,7 +118,22 @@ def _ranked(
     values: list[object],
     limit: int,
     *,
+    run: str | None,
     by_params: bool = False,
+) -> list[Standing]:
+    if run is None:
+        return _best(store, conditions, values, limit, by_params)
+    # Each half is in order in the index of runs; an OR of the two would be a look at every run.
+    found = [
+        *_best(store, [*conditions, "s.run IS NULL"], values, limit, by_params),
+        *_best(store, [*conditions, "s.run = ?"], [*values, run], limit, by_params),
+    ]
+    found.sort(key=lambda each: (-each.accuracy, each.num_params or 0 if by_params else 0))
+    return found[:limit]
+
+
+def _best(
+    store: Store, conditions: list[str], values: list[object], limit: int, by_params: bool
 ) -> list[Standing]:
     ties = "s.num_params, s.ref" if by_params else "s.ref"
     rows = store.index.rows(
@@ -179,7 +193,9 @@ def newest(
     conditions, values = ["TRUE"], list[object]()
     for column, value in (("run", run), ("status", status)):
         if value is not None:
-            conditions.append(f"+{column} = ?" if column == "status" else f"{column} = ?")
+            # Of the two columns' indices the run's is the better one.
+            plus = "+" if column == "status" and run is not None else ""
+            conditions.append(f"{plus}{column} = ?")
             values.append(value)
     rows = store.index.rows(
         f"SELECT entry FROM architecture WHERE {' AND '.join(conditions)} "

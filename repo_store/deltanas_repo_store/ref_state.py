@@ -18,7 +18,12 @@ SETTLED_SECONDS = 1.0
 """Age from which a folder's time is final; file systems have grains of 10 ms and less."""
 
 EVERYWHERE = "refs/"
+MOST_PREFIXES = 32
+"""Where more folders have changed, one listing of all refs is cheaper."""
+
 _PACKED = "packed-refs"
+_NO_SUBFOLDERS = 2
+"""Links to a folder without subfolders, on file systems that count them; 1 on those that do not."""
 _UNSETTLED = -1
 """Time of what is known to be there, and changed too recently to say when."""
 
@@ -31,9 +36,10 @@ def changed_since(repository: Path, state: str) -> tuple[tuple[str, ...], str]:
     """
     now = time.time_ns()
     known: dict[str, int] = json.loads(state) if state else {}
-    present = {_PACKED: _time_of(repository / _PACKED)}
+    present = {_PACKED: _time_of(f"{repository}/{_PACKED}")}
     changed = _walk(repository, known, present)
-    if EVERYWHERE not in known or present[_PACKED] != known.get(_PACKED):
+    everywhere = EVERYWHERE not in known or present[_PACKED] != known.get(_PACKED)
+    if everywhere or len(changed) > MOST_PREFIXES:
         changed = [EVERYWHERE]
     settled = {
         each: at if now - at > SETTLED_SECONDS * 1e9 else _UNSETTLED for each, at in present.items()
@@ -42,28 +48,63 @@ def changed_since(repository: Path, state: str) -> tuple[tuple[str, ...], str]:
 
 
 def _walk(repository: Path, known: dict[str, int], present: dict[str, int]) -> list[str]:
-    """Note the time of every folder of refs, and return those that changed."""
+    """Note the time of every folder of refs; return those that changed, the topmost alone."""
     below: dict[str, list[str]] = {}
     for folder in known:
         below.setdefault(folder[: folder.rstrip("/").rfind("/") + 1], []).append(folder)
     changed: list[str] = []
-    waiting = [EVERYWHERE]
+    waiting = [(EVERYWHERE, False)]
     while waiting:
-        folder = waiting.pop()
-        present[folder] = _time_of(repository / folder)
+        folder, covered = waiting.pop()
+        present[folder], num_links = _time_and_links(f"{repository}/{folder}")
         if present[folder] == known.get(folder):
-            waiting += below.get(folder, [])
+            waiting += [(each, covered) for each in below.get(folder, [])]
             continue
-        changed.append(folder)
+        if not covered:
+            changed.append(folder)
+        if num_links == _NO_SUBFOLDERS:
+            continue
         gone = contextlib.suppress(FileNotFoundError, NotADirectoryError)
         with gone, os.scandir(repository / folder) as entries:
-            waiting += [f"{folder}{each.name}/" for each in entries if each.is_dir()]
+            waiting += [(f"{folder}{each.name}/", True) for each in entries if each.is_dir()]
     return changed
 
 
-def _time_of(path: Path) -> int:
+def _time_of(path: str) -> int:
     """Return when a file or folder last changed, in ns; 0 where it is not there."""
+    return _time_and_links(path)[0]
+
+
+def _time_and_links(path: str) -> tuple[int, int]:
     try:
-        return path.stat().st_ctime_ns
+        found = os.stat(path)
     except FileNotFoundError:
-        return 0
+        return 0, _NO_SUBFOLDERS
+    return found.st_ctime_ns, found.st_nlink
+
+
+def is_packed(repository: Path, ref: str) -> bool:
+    """Say whether ``packed-refs``, which git keeps sorted, has a line for a ref."""
+    wanted = ref.encode()
+    try:
+        file = (repository / _PACKED).open("rb")
+    except FileNotFoundError:
+        return False
+    with file:
+        low, high = 0, os.fstat(file.fileno()).st_size
+        while low < high:
+            middle = (low + high) // 2
+            file.seek(middle)
+            if middle:
+                file.readline()  # the rest of a line that began before
+            line = file.readline()
+            while line.startswith((b"#", b"^")):
+                line = file.readline()
+            found = line[41:].rstrip(b"\n")
+            if found == wanted:
+                return True
+            if line and found < wanted:
+                low = middle + 1
+            else:
+                high = middle
+    return False

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from deltanas_repo_store import ref_locks
 from deltanas_repo_store.repository import RefChange
 
 _ZERO = "0" * 40
@@ -32,11 +33,15 @@ class RefUpdates:
         self._mutex = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._complaints: IO[bytes] | None = None
+        self._writers: IO[str] | None = None
 
     def close(self) -> None:
         """End the process; the next transaction starts another."""
         with self._mutex:
             self._stop()
+            writers, self._writers = self._writers, None
+            if writers is not None:
+                writers.close()
 
     def __del__(self) -> None:
         """End the process of a store that nobody has closed."""
@@ -55,19 +60,20 @@ class RefUpdates:
         script = "".join(["start\0", *lines, "prepare\0", "commit\0"]).encode()
         with self._mutex:
             process = self._running()
-            assert process.stdin is not None
-            assert process.stdout is not None
-            # A process that has ended is told of by its answer, which is missing.
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(script)
-                process.stdin.flush()
-            for step in (b"start", b"prepare", b"commit"):
-                if process.stdout.readline() != step + b": ok\n":
+            assert self._writers is not None
+            with ref_locks.writing(self._writers):
+                try:
+                    done = _done(process, script)
+                except BaseException:
+                    self._stop()  # or the answers to this would be taken for the next one's
+                    raise
+                if not done:
                     raise RefsRefused(self._stop())
 
     def _running(self) -> "subprocess.Popen[bytes]":
         if self._process is None or self._process.poll() is not None:
             self._stop()
+            self._writers = self._writers or ref_locks.open_writers_file(self._path)
             self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `_stop`
             self._process = subprocess.Popen(
                 ["git", "update-ref", "--stdin", "-z"],
@@ -77,6 +83,8 @@ class RefUpdates:
                 env=self._environment,
                 # A Ctrl-C or a kill of our process group must not stop git between two renames.
                 start_new_session=True,
+                # While it has this open, it holds the lock with us, and after us.
+                pass_fds=[self._writers.fileno()],
             )
         return self._process
 
@@ -95,3 +103,16 @@ class RefUpdates:
         with complaints:
             complaints.seek(0)
             return complaints.read().decode(errors="replace").strip()
+
+
+def _done(process: "subprocess.Popen[bytes]", script: bytes) -> bool:
+    """Give git a transaction, and say whether it acknowledged each step."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    # A process that has ended is told of by its answer, which is missing.
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(script)
+        process.stdin.flush()
+    return all(
+        process.stdout.readline() == step + b": ok\n" for step in (b"start", b"prepare", b"commit")
+    )

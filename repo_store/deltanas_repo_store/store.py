@@ -243,15 +243,21 @@ class Store:
 
     def pending(self, run: str) -> tuple[Pending, ...]:
         """Return the candidates whose evaluation was begun and has not ended."""
-        return tuple(
-            read_pending(self.repository, tree_id)
-            for tree_id in self._refs_below(f"{PENDING}{run}/").values()
-        )
+        return self._unfinished("name >= ? AND name < ?", f"{PENDING}{run}/", f"{PENDING}{run}0")
 
     def find_pending(self, name: str) -> Pending | None:
         """Return the pending candidate called ``<run>/c01-003``, if there is one."""
-        tree_id = self._refs_below(PENDING).get(PENDING + name)
-        return read_pending(self.repository, tree_id) if tree_id else None
+        found = self._unfinished("name = ?", PENDING + name)
+        return found[0] if found else None
+
+    def _unfinished(self, which: str, *values: str) -> tuple[Pending, ...]:
+        """Return pending candidates, but for those that a killed git has finished (`finish`)."""
+        rows = self.index.rows(
+            f"SELECT oid FROM ref WHERE {which} AND NOT EXISTS (SELECT 1 FROM ref AS end_ref WHERE "
+            "end_ref.name IN (? || substr(ref.name, ?), ? || substr(ref.name, ?))) ORDER BY name",
+            [*values, KEPT, len(PENDING) + 1, REJECTED, len(PENDING) + 1],
+        )
+        return tuple(read_pending(self.repository, str(tree_id)) for (tree_id,) in rows)
 
     def finish(self, outcome: Outcome) -> ArchitectureId:
         """Turn a pending candidate into a kept or rejected one, in one transaction.
@@ -283,14 +289,18 @@ class Store:
         )
         pending = candidate_ref(PENDING, key)
         reserved = self.repository.ref(pending)
-        if reserved is None:
+        ends = [candidate_ref(place, key) for place in (KEPT, REJECTED)]
+        if reserved is None or any(self.repository.ref(each) for each in ends):
             raise StoreBusy(f"{key.run}/{key.name} is not pending: another process has finished it")
+        recorded = candidate_ref(RECORDS, key)
         record = folder(record_files(outcome), {PENDING_FOLDER: reserved})
         self._write(
             [*objects, result, *record],
+            # The second decides. A git that is killed amid its renames leaves a record that nobody
+            # reads, and the next takes its place; or a finished candidate, no longer `pending`.
             [
-                RefChange(candidate_ref(KEPT if kept else REJECTED, key), None, result.id),
-                RefChange(candidate_ref(RECORDS, key), None, record[-1].id),
+                RefChange(recorded, self.repository.ref(recorded), record[-1].id),
+                RefChange(ends[0] if kept else ends[1], None, result.id),
                 RefChange(pending, reserved, None),
             ],
         )

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from deltanas_repo_store.entries import BASELINES, KEPT, REJECTED
 from deltanas_repo_store.errors import StoreBusy, StoreError, UnreadableObject
@@ -19,7 +20,7 @@ from deltanas_repo_store.index import schema
 from deltanas_repo_store.index.rows import architecture_row, files_of_interest, record_rows
 from deltanas_repo_store.layout import ALIASES, PENDING, RECORDS, RUNS, measured_ref
 from deltanas_repo_store.objects import GitObject
-from deltanas_repo_store.repository import RefChange, Repository
+from deltanas_repo_store.repository import RefChange, Repository, below
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ Progress = Callable[[int, int], None]
 _ARCHITECTURES = (BASELINES, KEPT, REJECTED)
 _FOLLOWED = (*_ARCHITECTURES, RECORDS, RUNS, PENDING, ALIASES)
 _BATCH = 2000
+_CLOSED_TO_US = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
+_Result = TypeVar("_Result")
 
 
 def _silent(done: int, total: int) -> None:
@@ -44,6 +47,7 @@ class Index:
         self._path: Path | None = None if folder is None else folder / "index.sqlite"
         self._mutex = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._file: schema.File | None = None
 
     def close(self) -> None:
         """Close the file; the next question opens it again."""
@@ -59,84 +63,123 @@ class Index:
             StoreCorrupt: a ref names what no store has.
             StoreBusy: another process writes to the index, and does not end.
         """
-        with self._mended() as connection:
-            self._follow(connection, _silent)
+
+        def answer(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
             return connection.execute(question, values).fetchall()
+
+        return self._use(lambda connection: self._follow(connection, answer))
 
     def write(self, statement: str, values: Iterable[Sequence[object]]) -> None:
         """Run a statement of SQL for each of the values."""
-        with self._mended() as connection, _transaction(connection):
-            connection.executemany(statement, values)
+        kept = list(values)
+
+        def work(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                connection.executemany(statement, kept)
+
+        self._use(work)
 
     def rebuild(self, progress: Progress = _silent) -> int:
         """Throw the index away, and read everything anew; returns the number of refs."""
+
+        def count(connection: sqlite3.Connection) -> int:
+            [[found]] = connection.execute("SELECT count(*) FROM ref").fetchall()
+            return int(found)
+
         with self._mutex:
             self.close()
-            if self._path is not None:
+            if self._path is not None and self._path.exists():
                 schema.remove(self._path)
-            with self._mended() as connection:
-                self._follow(connection, progress)
-                [[count]] = connection.execute("SELECT count(*) FROM ref").fetchall()
-                return int(count)
+            return self._use(lambda connection: self._follow(connection, count, progress))
 
     def wrote(self, changes: Sequence[RefChange], objects: Mapping[str, GitObject]) -> None:
         """Note what this process has just written. ``objects`` saves reading them again.
 
         The refs are changed already, so nothing here fails: the next question looks again.
         """
-        try:
-            with self._mended() as connection, _transaction(connection):
+
+        def note(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                # Whoever has followed since then knows better: another may have written again.
+                behind, _ = self._repository.changed_since(_state(connection))
+                new = [
+                    each for each in changes if any(below(prefix, each.ref) for prefix in behind)
+                ]
                 self._apply(
                     connection,
-                    gone=[each.ref for each in changes if each.new is None],
-                    come={each.ref: each.new for each in changes if each.new is not None},
+                    gone=[each.ref for each in new if each.new is None],
+                    come={each.ref: each.new for each in new if each.new is not None},
                     objects=objects,
                     progress=_silent,
                 )
+
+        try:
+            self._use(note)
         except StoreError as error:
             logger.warning("the index is behind, and will catch up: %s", error)
 
-    @contextmanager
-    def _mended(self) -> Generator[sqlite3.Connection]:
-        """Lend the connection; a damaged file is thrown away first, and made anew."""
+    def _use(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        """Do ``work`` with the connection; if the file is damaged, once more with a new one."""
         with self._mutex:
             try:
-                if self._connection is None:
-                    self._connection = self._open()
-                yield self._connection
-            except sqlite3.OperationalError as error:
+                return self._attempt(work)
+            except sqlite3.Error as error:
+                if not self._mended(error):
+                    raise _told(error, self._path) from error
+            try:
+                return self._attempt(work)
+            except sqlite3.Error as error:
                 raise _told(error, self._path) from error
-            except sqlite3.DatabaseError as error:
-                self.close()
-                if self._path is not None:
-                    schema.remove(self._path)
-                raise StoreBusy(
-                    f"the index {self._path} was damaged ({error}) and has been removed; the same "
-                    "command makes it anew from git"
-                ) from error
 
-    def _open(self) -> sqlite3.Connection:
+    def _attempt(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
+        if self._connection is not None and not schema.is_at(self._path, self._file):
+            self.close()  # another process has made the index anew
+        if self._connection is None:
+            self._connection, self._file = self._open()
+        return work(self._connection)
+
+    def _mended(self, error: sqlite3.Error) -> bool:
+        """Put an index that can be used in place of this one; False where that is no remedy."""
+        connection, path = self._connection, self._path
+        if connection is None or path is None:
+            return False
+        if _code(error) == sqlite3.SQLITE_READONLY:
+            self.close()
+            logger.warning("the index %s cannot be written; it is made in memory", path)
+            self._connection, self._file = schema.connect(None)
+            return True
+        if not schema.is_damage(error):
+            return False
+        logger.warning("the index %s is damaged (%s); it is made anew", path, error)
+        schema.remove(path, self._file)
+        self.close()
+        return True
+
+    def _open(self) -> tuple[sqlite3.Connection, schema.File | None]:
         path = self._path
+        if path is None:
+            return schema.connect(None)
         try:
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             return schema.connect(path)
         except sqlite3.OperationalError as error:
-            if "locked" in str(error):
+            if _code(error) not in _CLOSED_TO_US:
                 raise
             logger.warning("no index at %s (%s); it is made in memory", path, error)
         except OSError as error:
             logger.warning("no index at %s (%s); it is made in memory", path, error)
-        except sqlite3.DatabaseError as error:
-            assert path is not None
-            logger.warning("the index %s is damaged (%s); it is made anew", path, error)
-            schema.remove(path)
-            return schema.connect(path)
         return schema.connect(None)
 
-    def _follow(self, connection: sqlite3.Connection, progress: Progress) -> None:
-        if not self._repository.changed_since(_state(connection))[0]:
-            return
+    def _follow(
+        self,
+        connection: sqlite3.Connection,
+        answer: Callable[[sqlite3.Connection], _Result],
+        progress: Progress = _silent,
+    ) -> _Result:
+        """Return the answer of an index that is as the refs are; nobody writes between the two."""
+        with _transaction(connection, "DEFERRED"):
+            if not self._repository.changed_since(_state(connection))[0]:
+                return answer(connection)
         with _transaction(connection):
             known = _state(connection)
             changed, state = self._repository.changed_since(known)
@@ -157,6 +200,7 @@ class Index:
             )
             if state != known:
                 connection.execute("UPDATE state SET refs = ?", (state,))
+            return answer(connection)
 
     def _apply(
         self,
@@ -241,18 +285,24 @@ def _state(connection: sqlite3.Connection) -> str:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Generator[None]:
-    """Hold the write lock; everything in the block or nothing."""
-    connection.execute("BEGIN IMMEDIATE")
+def _transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Generator[None]:
+    """Hold the write lock, or a snapshot (``DEFERRED``); everything in the block or nothing."""
+    connection.execute(f"BEGIN {kind}")
     try:
         yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
+        connection.execute("COMMIT")
+    finally:
+        # SQLite has rolled back by itself where the disk is full.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
-def _told(error: sqlite3.OperationalError, path: Path | None) -> StoreError:
-    if "locked" in str(error):
+def _code(error: sqlite3.Error) -> int:
+    """Return SQLite's primary result code; 0 where the error is Python's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _told(error: sqlite3.Error, path: Path | None) -> StoreError:
+    if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreBusy(f"another process keeps writing to {path}; try again")
     return StoreError(f"the index {path} cannot be used: {error}; nothing in git is lost by that")
