@@ -10,17 +10,18 @@ from deltanas_repo_store.delta import render_delta
 from deltanas_repo_store.errors import StoreCorrupt, UnknownArchitecture
 from deltanas_repo_store.layout import (
     ANSWER_FILE,
+    EVALUATION_FILE,
     HPARAMS_FILE,
     OUTPUT_FILE,
-    PENDING_FILE,
-    PENDING_FOLDER,
     RECORD_FILE,
     SOURCE_FILE,
 )
+from deltanas_repo_store.messages import read_trailers
 from deltanas_repo_store.objects import Commit, GitObject, blob, read_commit, tree, tree_files
 from deltanas_repo_store.records import (
     Architecture,
     ArchitectureId,
+    Evaluation,
     Kept,
     Outcome,
     Pending,
@@ -104,15 +105,18 @@ def read_architecture(repository: Repository, architecture_id: ArchitectureId) -
         raise StoreCorrupt(f"the commit {architecture_id} is no architecture: {error}") from error
 
 
-def read_pending(repository: Repository, tree_id: str) -> Pending:
-    """Return the candidate under way that a folder holds."""
-    return checked(TypeAdapter(Pending), _pending_facts(repository, tree_id), PENDING_FILE)
+def read_pending(repository: Repository, blob_id: str) -> Pending:
+    """Return the candidate under way that a file holds."""
+    return checked(TypeAdapter(Pending), _pending_facts(repository, blob_id), ANSWER_FILE)
 
 
-def _pending_facts(repository: Repository, tree_id: str) -> dict[str, Any]:
-    files = files_of(repository, tree_id)
-    facts = json_of(repository, files, PENDING_FILE, TypeAdapter(dict[str, Any]))
-    facts["proposal"]["answer"] = text_of(repository, files[ANSWER_FILE])
+def _pending_facts(repository: Repository, blob_id: str) -> dict[str, Any]:
+    head, _, answer = text_of(repository, blob_id).partition("\n")
+    try:
+        facts: dict[str, Any] = json.loads(head)
+        facts["proposal"]["answer"] = answer
+    except (json.JSONDecodeError, LookupError, TypeError) as error:
+        raise StoreCorrupt(f"the answer {blob_id} has no first line of facts: {error}") from error
     return facts
 
 
@@ -120,17 +124,43 @@ def read_outcome(repository: Repository, record: str, commit_id: ArchitectureId)
     """Return what a candidate's record and commit say."""
     files = files_of(repository, record)
     facts = json_of(repository, files, RECORD_FILE, TypeAdapter(dict[str, Any]))
-    facts["pending"] = _pending_facts(repository, files[PENDING_FOLDER])
-    facts["output"] = text_of(repository, files[OUTPUT_FILE])
+    try:
+        facts["pending"] = _pending_facts(repository, files[ANSWER_FILE])
+    except KeyError as error:
+        raise StoreCorrupt(f"the record {record} of {commit_id} has no {error}") from error
+    if OUTPUT_FILE in files:
+        facts["output"] = text_of(repository, files[OUTPUT_FILE])
+    facts["trace"] = read_trailers(commit_of(repository, commit_id).message).get("Trace", "")
     facts["architecture"] = None
     if facts.pop("applied"):
         made = read_architecture(repository, commit_id)
         parent = read_architecture(repository, facts["pending"]["parent"])
         facts["architecture"] = made.model_dump()
         facts["delta"] = render_delta(parent.source, made.source)
-    kind: type[Outcome] = Rejected
-    if (evaluation := facts.get("evaluation")) is not None:
-        # As it was then: what is measured later does not change how a candidate came in.
-        facts["evaluation"] = json.loads(text_of(repository, evaluation))
-        kind = Kept
+    kind: type[Outcome] = Kept if "evaluation" in facts else Rejected
     return checked(TypeAdapter[Outcome](kind), facts, f"{RECORD_FILE} of {commit_id}")
+
+
+def read_evaluations(found: Mapping[str, GitObject], where: str) -> list[Evaluation]:
+    """Return the measurements among a record's files, in the order of their keys.
+
+    The first is in the record itself, and counts unless it was made again.
+
+    Raises:
+        StoreCorrupt: a file is not as the format says.
+    """
+    made: dict[str, Evaluation] = {}
+    for name in sorted(found, key=lambda each: each != RECORD_FILE):
+        try:
+            if name == RECORD_FILE:
+                facts = json.loads(found[name].data).get("evaluation")
+                first = None if facts is None else Evaluation.model_validate(facts)
+            elif name.startswith(EVALUATION_FILE):
+                first = Evaluation.model_validate_json(found[name].data)
+            else:
+                continue
+        except (ValueError, AttributeError) as error:
+            raise StoreCorrupt(f"{name} of {where} is not as the format says: {error}") from error
+        if first is not None:
+            made[first.key] = first
+    return [made[key] for key in sorted(made)]

@@ -19,7 +19,6 @@ from deltanas_repo_store.layout import (
     ALIASES,
     CHECK_FILE,
     EVALUATION_FILE,
-    PENDING_FOLDER,
     RECORDS,
     REPORTED_FILE,
     RESERVED_RUN,
@@ -89,9 +88,7 @@ def record_tree(repository: GitRepository, tree_id: str) -> dict[str, str]:
     for name in files:
         plain = name.removesuffix("/")
         is_simple = plain.isascii() and plain.isprintable() and not set(plain) & set("/\\ ")
-        is_folder = name == PENDING_FOLDER or (name.startswith("also-") and name.endswith("/"))
-        is_twice = not name.endswith("/") and f"{name}/" in files
-        if not is_simple or plain.startswith(".") or is_folder != name.endswith("/") or is_twice:
+        if not is_simple or plain.startswith(".") or name.endswith("/"):
             raise StoreCorrupt(f"it has {name[:80]!r}, which no record has")
     return files
 

@@ -4,14 +4,14 @@
 ``refs/heads/baseline/<name>``            root commit: ``net.py`` and ``hparams.json``
 ``refs/heads/delta/<run>/c01-003``        kept candidate: commit on its parent architecture
 ``refs/rejected/<run>/c01-003``           rejected candidate: commit on its parent architecture
-``refs/pending/<run>/c01-003``            tree: an answer whose evaluation is under way
-``refs/records/<run>/c01-003``            tree: answer, output, record and evaluations
+``refs/pending/<run>/c01-003``            blob: an answer whose evaluation is under way
+``refs/records/<run>/c01-003``            tree: answer, record, output, and later evaluations
 ``refs/records/baseline/<name>``          tree: evaluations of a baseline
 ``refs/runs/<run>``                       tree: the run's resolved configuration, and its id
 ``refs/aliases/<name>``                   commit of a baseline that has this name as well
 ========================================  =====================================================
 
-Pending, records and runs are trees, not commits, so that ``git log --all`` is the lineage.
+Pending, records and runs are no commits, so that ``git log --all`` is the lineage.
 """
 
 import json
@@ -19,12 +19,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
 
 from deltanas_repo_store.entries import BASELINES, KEPT, BaselineEntry, KeptEntry
 from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.messages import baseline_message
 from deltanas_repo_store.objects import GitObject, blob, commit, tree
-from deltanas_repo_store.records import Architecture, CandidateKey, Kept, Name, Outcome, Pending
+from deltanas_repo_store.records import Architecture, CandidateKey, Name, Outcome, Pending
 
 PENDING = "refs/pending/"
 RECORDS = "refs/records/"
@@ -35,8 +36,6 @@ REPORTED_FILE = "reported-"
 CHECK_FILE = "check-"
 ANSWER_FILE = "answer.txt"
 OUTPUT_FILE = "output.txt"
-PENDING_FILE = "pending.json"
-PENDING_FOLDER = "pending/"
 RECORD_FILE = "record.json"
 SOURCE_FILE = "net.py"
 HPARAMS_FILE = "hparams.json"
@@ -103,36 +102,29 @@ def superseded(name: str, blob_id: str) -> str:
     return f"other-{name.removesuffix('.json')}-{blob_id[:8]}.json"
 
 
-def pending_files(pending: Pending) -> dict[str, str]:
-    """Return the files of a candidate whose evaluation is under way.
+def pending_text(pending: Pending) -> str:
+    """Return the file of a candidate under way: a line of JSON, then the answer as it was written.
 
-    Its record has the same folder, so that nothing of it is left over when it has ended.
+    Its record has the same file, so that nothing is left over when it has ended.
     """
     facts = pending.model_dump(mode="json")
-    # The answer is a file of its own, so that people can read it.
     answer = facts["proposal"].pop("answer")
-    return {ANSWER_FILE: answer, PENDING_FILE: _json(facts)}
+    return f"{json.dumps(facts)}\n{answer}"
 
 
 def record_files(outcome: Outcome) -> dict[str, str]:
-    """Return the files of a finished candidate's record.
+    """Return the files of a finished candidate's record, but for the answer's.
 
-    What is to be had elsewhere is not repeated: the source, and the delta that made it.
+    What is to be had elsewhere is not repeated: the source, the delta that made it, what the
+    commit says it computes, and how its neighbours fared.
     """
-    facts = outcome.model_dump(
-        mode="json", exclude={"pending", "architecture", "output", "evaluation"}
-    )
+    left_out: dict[str, Any] = {"pending": True, "architecture": True, "output": True}
+    left_out |= {"trace": True, "novelty": {"neighbours"}}
+    if outcome.architecture is not None:
+        left_out["delta"] = True
+    facts = outcome.model_dump(mode="json", exclude=left_out)
     facts["applied"] = outcome.architecture is not None
-    if facts["applied"]:
-        del facts["delta"]
-    files = {OUTPUT_FILE: outcome.output}
-    if isinstance(outcome, Kept):
-        evaluation = outcome.evaluation.model_dump_json(indent=2)
-        files[f"{EVALUATION_FILE}{outcome.evaluation.key}.json"] = evaluation
-        facts["evaluation"] = blob(evaluation).id
-    files[RECORD_FILE] = _json(facts)
+    files = {RECORD_FILE: to_json(facts, indent=2).decode() + "\n"}
+    if outcome.output:
+        files[OUTPUT_FILE] = outcome.output
     return files
-
-
-def _json(facts: dict[str, Any]) -> str:
-    return json.dumps(facts, indent=2, sort_keys=True) + "\n"

@@ -297,7 +297,7 @@ class Evaluation(Record):
         return f"{self.task}-s{self.seed}"
 
 
-Trace = Annotated[str, Field(pattern="^([0-9a-f]{64})?$")]
+Trace = Annotated[str, Field(pattern="^([0-9a-f]{32})?$")]
 """Digest of every operation of a forward pass with its shapes; empty where it is not known."""
 
 

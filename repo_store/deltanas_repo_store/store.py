@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -21,6 +21,7 @@ from deltanas_repo_store.contents import (
     folder,
     json_of,
     read_architecture,
+    read_evaluations,
     read_outcome,
     read_pending,
 )
@@ -37,10 +38,11 @@ from deltanas_repo_store.errors import ConfigError, StoreBusy, UnknownArchitectu
 from deltanas_repo_store.index import Index
 from deltanas_repo_store.layout import (
     ALIASES,
+    ANSWER_FILE,
     CHECK_FILE,
     EVALUATION_FILE,
     PENDING,
-    PENDING_FOLDER,
+    RECORD_FILE,
     RECORDS,
     RESERVED_RUN,
     RUNS,
@@ -48,7 +50,7 @@ from deltanas_repo_store.layout import (
     baseline_objects,
     candidate_ref,
     checked_name,
-    pending_files,
+    pending_text,
     record_files,
     record_ref,
     superseded,
@@ -67,7 +69,6 @@ from deltanas_repo_store.records import (
 from deltanas_repo_store.repository import RefChange, Repository
 
 _CAS_TRIES = 20
-_Value = TypeVar("_Value")
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 
 
@@ -236,10 +237,12 @@ class Store:
         Raises:
             StoreBusy: the slot is taken or finished.
         """
-        objects = _pending_objects(pending)
+        answer = blob(pending_text(pending))
         unfinished = RefChange(candidate_ref(RECORDS, pending.key), None, None)
-        taken = RefChange(candidate_ref(PENDING, pending.key), None, objects[-1].id)
-        self._write(objects, [unfinished, taken])
+        taken = RefChange(candidate_ref(PENDING, pending.key), None, answer.id)
+        # The index learns of it when it is asked: most candidates end before anybody asks.
+        self.repository.write([answer])
+        self.repository.update([unfinished, taken])
 
     def pending(self, run: str) -> tuple[Pending, ...]:
         """Return the candidates whose evaluation was begun and has not ended."""
@@ -293,7 +296,7 @@ class Store:
         if reserved is None or any(self.repository.ref(each) for each in ends):
             raise StoreBusy(f"{key.run}/{key.name} is not pending: another process has finished it")
         recorded = candidate_ref(RECORDS, key)
-        record = folder(record_files(outcome), {PENDING_FOLDER: reserved})
+        record = folder(record_files(outcome), {ANSWER_FILE: reserved})
         self._write(
             [*objects, result, *record],
             # The second decides. A git that is killed amid its renames leaves a record that nobody
@@ -323,19 +326,28 @@ class Store:
 
     def evaluations(self, architecture_id: ArchitectureId) -> tuple[Evaluation, ...]:
         """Return every measurement of an architecture, in the order of their keys."""
-        return self._recorded(architecture_id, EVALUATION_FILE, TypeAdapter(Evaluation))
+        found = self.repository.ref(self._record_ref(architecture_id))
+        files = files_of(self.repository, found) if found else {}
+        wanted = (EVALUATION_FILE, RECORD_FILE)
+        return tuple(
+            read_evaluations(
+                {
+                    name: self.repository.read(files[name])
+                    for name in files
+                    if name.startswith(wanted)
+                },
+                architecture_id,
+            )
+        )
 
     def checks(self, architecture_id: ArchitectureId) -> tuple[Check, ...]:
         """Return what came of building an architecture, by input size."""
-        return self._recorded(architecture_id, CHECK_FILE, TypeAdapter(Check))
-
-    def _recorded(
-        self, architecture_id: ArchitectureId, prefix: str, kind: TypeAdapter[_Value]
-    ) -> tuple[_Value, ...]:
         found = self.repository.ref(self._record_ref(architecture_id))
         files = files_of(self.repository, found) if found else {}
         return tuple(
-            json_of(self.repository, files, name, kind) for name in files if name.startswith(prefix)
+            json_of(self.repository, files, name, TypeAdapter(Check))
+            for name in files
+            if name.startswith(CHECK_FILE)
         )
 
     def add_evaluation(self, architecture_id: ArchitectureId, evaluation: Evaluation) -> None:
@@ -396,7 +408,3 @@ class Store:
         self.repository.write_pack(objects)
         self.repository.update(changes)
         self.index.wrote(changes, {each.id: each for each in objects})
-
-
-def _pending_objects(pending: Pending) -> list[GitObject]:
-    return folder(pending_files(pending))

@@ -7,11 +7,13 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from deltanas_repo_store.contents import read_evaluations
 from deltanas_repo_store.entries import BaselineEntry, RejectedEntry, read_entry
 from deltanas_repo_store.errors import StoreCorrupt
 from deltanas_repo_store.layout import (
     CHECK_FILE,
     EVALUATION_FILE,
+    RECORD_FILE,
     RECORDS,
     REPORTED_FILE,
     measured_ref,
@@ -66,7 +68,7 @@ def files_of_interest(ref: str, found: GitObject) -> dict[str, str]:
         files = None
     if files is None:
         raise StoreCorrupt(f"{ref} does not name a folder of files; restore it from a copy")
-    kinds = (EVALUATION_FILE, REPORTED_FILE, CHECK_FILE)
+    kinds = (EVALUATION_FILE, RECORD_FILE, REPORTED_FILE, CHECK_FILE)
     return {name: oid for name, oid in files.items() if name.startswith(kinds)}
 
 
@@ -77,16 +79,14 @@ def record_rows(ref: str, files: Mapping[str, GitObject]) -> tuple[list[Row], li
         StoreCorrupt: a file is not as the format says.
     """
     owner = measured_ref(ref)
-    evaluations: list[Evaluation] = []
+    evaluations = read_evaluations(files, ref)
     reported: list[Reported] = []
     checks: list[Check] = []
     for name, found in files.items():
         where = f"{name} of {ref}"
-        if name.startswith(EVALUATION_FILE):
-            evaluations.append(_read(Evaluation, found, where))
-        elif name.startswith(REPORTED_FILE):
+        if name.startswith(REPORTED_FILE):
             reported.append(_read(Reported, found, where))
-        else:
+        elif name.startswith(CHECK_FILE):
             checks.append(_read(Check, found, where))
     run, _, _ = ref.removeprefix(RECORDS).partition("/")
     head = (owner, None if owner.startswith("refs/heads/baseline/") else run)

@@ -16,7 +16,7 @@ class Build(Record):
     """Trainable parameters."""
     num_operations: Annotated[int, Field(ge=0)]
     """Operations of one forward pass in training mode."""
-    trace: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    trace: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
     """Digest of every operation of that pass, with shapes and scalars."""
 
 

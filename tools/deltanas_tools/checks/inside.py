@@ -104,8 +104,8 @@ class _Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **kwargs)
 
     def digest(self) -> str:
-        """Return the digest of all lines so far."""
-        return self._hash.hexdigest()
+        """Return the digest of all lines so far: 128 bits of SHA-256."""
+        return self._hash.hexdigest()[:32]
 
 
 def _words(value: object) -> Iterator[str]:
