@@ -47,6 +47,8 @@ logger = logging.getLogger(__name__)
 FORMAT = "2"
 """Version of the store's layout, kept in the repository's configuration."""
 
+LISTINGS = 20
+"""How often refs are listed while others remove some of them."""
 LOCK_PATIENCE_SECONDS = 10.0
 """How long a write waits for another writer of the same ref; a transaction takes milliseconds."""
 
@@ -256,7 +258,7 @@ class GitRepository:
                 self._repo.git.clear_cache()
             else:
                 return _text(object_id), _text(kind)
-        self._for_each_ref("", EVERYWHERE)  # which tells what git stumbles over
+        self.refs(EVERYWHERE)  # which tells what git stumbles over
         raise StoreCorrupt(
             f"git cannot look up {name} in {self._path}; `git -C {self._path} fsck` says why"
         )
@@ -267,7 +269,14 @@ class GitRepository:
 
     def refs(self, *prefixes: str) -> dict[str, str]:
         """Return the refs at and below ``prefixes``."""
-        listing = self._for_each_ref("%(refname) %(objectname)", *prefixes)
+        for _ in range(LISTINGS):
+            listing, broken = self._for_each_ref("%(refname) %(objectname)", *prefixes)
+            if broken is None:
+                break
+            if not self._was_overtaken(broken):
+                raise self.broken(broken, "is broken", remove=f"rm {self._path / broken}")
+        else:
+            raise StoreBusy(f"refs of {self._path} keep changing while they are listed; try again")
         pairs = (line.split(" ") for line in listing.splitlines())
         return {
             ref: object_id
@@ -275,7 +284,19 @@ class GitRepository:
             if any(below(prefix, ref) for prefix in prefixes)
         }
 
-    def _for_each_ref(self, layout: str, *prefixes: str) -> str:
+    def _was_overtaken(self, ref: str) -> bool:
+        """Say whether a ref that git found broken was only removed while git listed it."""
+        try:
+            return (
+                re.fullmatch(r"[0-9a-f]{40}\n", (self._path / ref).read_text("ascii")) is not None
+            )
+        except FileNotFoundError:
+            return True
+        except (OSError, ValueError):
+            return False
+
+    def _for_each_ref(self, layout: str, *prefixes: str) -> tuple[str, str | None]:
+        """Return what git lists, and a ref that it says is broken, if it says so."""
         try:
             _, listing, complaints = self._repo.git.for_each_ref(
                 f"--format={layout}",
@@ -291,12 +312,10 @@ class GitRepository:
             broken = re.search(r"refs/\S+", text)
             ref = broken.group() if broken else " ".join(prefixes)
             raise self.broken(ref, f"cannot be read: {text}") from error
-        if broken := re.search(
+        ignored = re.search(
             r"ignoring (?:broken ref|ref with broken name|dangling symref) (\S+)", complaints
-        ):
-            ref = broken.group(1)
-            raise self.broken(ref, "is broken", remove=f"rm {self._path / ref}")
-        return str(listing)
+        )
+        return str(listing), ignored.group(1) if ignored else None
 
     def broken(self, ref: str, what: str, *, remove: str = "") -> StoreCorrupt:
         """Return the error about a ref that cannot be followed, with the ways to mend it."""

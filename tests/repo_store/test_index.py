@@ -356,11 +356,12 @@ def without_a_column(index: Path) -> None:
 
 
 def somebody_elses(index: Path) -> None:
-    index.unlink()
-    with contextlib.closing(sqlite3.connect(index)) as connection:
+    other = index.with_name("other.sqlite")
+    with contextlib.closing(sqlite3.connect(other)) as connection:
         connection.execute("CREATE TABLE ref (x)")
         connection.execute(f"PRAGMA user_version = {schema.VERSION}")
         connection.commit()
+    other.replace(index)
 
 
 DAMAGES = [

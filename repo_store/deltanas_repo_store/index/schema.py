@@ -18,7 +18,12 @@ BUSY_SECONDS = 30.0
 File = tuple[int, int]
 """Device and number of a file: another one at the same path has others."""
 
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
+_DAMAGED = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_IOERR,  # among others, where a file is in the place of the one that was opened
+)
 
 _TABLES = """
 -- made tells one index from another: numbers of architectures mean nothing beyond theirs.

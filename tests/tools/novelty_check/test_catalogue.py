@@ -15,7 +15,7 @@ from deltanas_tools.novelty_check import Catalogue, NoveltyIndex
 from deltanas_tools.novelty_check.catalogue import BATCH
 from tests.records_for_tests import kept, pending, rejected
 
-TRACE = "ab" * 32
+TRACE = "ab" * 16
 
 
 class Counting(Store):
