@@ -34,8 +34,8 @@ from rich.table import Table
 
 from benchmarks.novelty import add_rows, as_minhash, by_lsh, resident_bytes
 from deltanas_repo_store import fingerprints
-from deltanas_repo_store.git_repository import GitRepository, create_repository
 from deltanas_repo_store.records import ArchitectureId
+from deltanas_repo_store.repository.git import GitRepository, create_repository
 from deltanas_repo_store.store import Store
 from deltanas_tools.novelty_check import THRESHOLD, Catalogue
 from deltanas_tools.novelty_check.catalogue import TEXTS

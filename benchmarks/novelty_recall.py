@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from deltanas_repo_store.errors import BuildError
-from deltanas_repo_store.git_repository import GitRepository
 from deltanas_repo_store.records import ArchitectureId
+from deltanas_repo_store.repository.git import GitRepository
 from deltanas_repo_store.store import Store
 from deltanas_tools.novelty_check import Catalogue, NoveltyIndex
 from deltanas_tools.novelty_check.shingles import hashes_of, shingles

@@ -12,7 +12,7 @@ from typing import Literal
 
 from deltanas_mcp.settings import cache_folder, data_source, parse_measurement
 from deltanas_repo_store.errors import DeltaNasError
-from deltanas_repo_store.git_repository import GitRepository
+from deltanas_repo_store.repository.git import GitRepository
 from deltanas_tools.datasets import availability, names
 from deltanas_tools.sandbox import Limits, Sandbox
 from deltanas_tools.sandbox.isolation import BACKENDS, why_not

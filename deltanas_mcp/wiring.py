@@ -13,7 +13,7 @@ from deltanas_agent.trainers import Place, Trainers
 from deltanas_mcp.settings import cache_folder, data_source, parse_run_config
 from deltanas_repo_store.baselines import baseline_names, baselines
 from deltanas_repo_store.errors import ConfigError
-from deltanas_repo_store.git_repository import GitRepository, create_repository
+from deltanas_repo_store.repository.git import GitRepository, create_repository
 from deltanas_repo_store.store import Store
 from deltanas_tools.datasets import Dataset, Progress, prepare, silent
 from deltanas_tools.novelty_check import Catalogue, NoveltyIndex

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from deltanas_repo_store.bulk import import_baselines
-from deltanas_repo_store.git_repository import GitRepository
 from deltanas_repo_store.records import Architecture
 from deltanas_repo_store.reported import NewBaseline, Reported, ReportedTrial
+from deltanas_repo_store.repository.git import GitRepository
 from deltanas_repo_store.store import Store
 from tests.records_for_tests import CHILD, evaluation, kept, pending, rejected
 

@@ -7,7 +7,7 @@ import typer
 from deltanas_mcp.cli.app import DEFAULT_STORE, StoreOption
 
 if TYPE_CHECKING:
-    from deltanas_repo_store.merge_plan import Shared
+    from deltanas_repo_store.sharing.merge_plan import Shared
 
 RemoteArgument = Annotated[
     str, typer.Argument(help="A URL, a path, or the name of a git remote of the store.")
@@ -54,7 +54,7 @@ def _share(verb: str, remote: str, store: StoreOption, *, dry_run: bool, as_json
     from contextlib import closing
 
     from deltanas_repo_store import sharing
-    from deltanas_repo_store.git_repository import GitRepository
+    from deltanas_repo_store.repository.git import GitRepository
 
     share = sharing.pull if verb == "pull" else sharing.push
     with closing(GitRepository(store)) as repository:

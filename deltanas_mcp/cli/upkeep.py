@@ -20,7 +20,7 @@ def maintain(
 ) -> None:
     """Pack the store's refs and objects. Drops nothing; runs by itself every 1,000 candidates."""
     from deltanas_mcp.cli.tables import error_console
-    from deltanas_repo_store.git_repository import GitRepository
+    from deltanas_repo_store.repository.git import GitRepository
 
     repository = GitRepository(store)
     try:

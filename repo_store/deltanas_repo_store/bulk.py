@@ -16,10 +16,10 @@ from deltanas_repo_store.layout import (
     RESERVED_RUN,
     baseline_objects,
 )
-from deltanas_repo_store.objects import GitObject
 from deltanas_repo_store.records import Record
 from deltanas_repo_store.reported import NewBaseline, Skipped
 from deltanas_repo_store.repository import RefChange
+from deltanas_repo_store.repository.objects import GitObject
 from deltanas_repo_store.store import Store
 
 _RECORDS = f"{RECORDS}{RESERVED_RUN}/"

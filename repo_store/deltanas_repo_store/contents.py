@@ -10,6 +10,7 @@ from deltanas_repo_store.delta import render_delta
 from deltanas_repo_store.errors import StoreCorrupt, UnknownArchitecture
 from deltanas_repo_store.layout import (
     ANSWER_FILE,
+    CHECK_FILE,
     EVALUATION_FILE,
     HPARAMS_FILE,
     OUTPUT_FILE,
@@ -17,10 +18,10 @@ from deltanas_repo_store.layout import (
     SOURCE_FILE,
 )
 from deltanas_repo_store.messages import read_trailers
-from deltanas_repo_store.objects import Commit, GitObject, blob, read_commit, tree, tree_files
 from deltanas_repo_store.records import (
     Architecture,
     ArchitectureId,
+    Check,
     Evaluation,
     Kept,
     Outcome,
@@ -28,6 +29,14 @@ from deltanas_repo_store.records import (
     Rejected,
 )
 from deltanas_repo_store.repository import Repository
+from deltanas_repo_store.repository.objects import (
+    Commit,
+    GitObject,
+    blob,
+    read_commit,
+    tree,
+    tree_files,
+)
 
 _Value = TypeVar("_Value")
 
@@ -164,3 +173,19 @@ def read_evaluations(found: Mapping[str, GitObject], where: str) -> list[Evaluat
         if first is not None:
             made[first.key] = first
     return [made[key] for key in sorted(made)]
+
+
+def read_checks(found: Mapping[str, GitObject], where: str) -> list[Check]:
+    """Return what came of building a network, from the files that say so.
+
+    Raises:
+        StoreCorrupt: a file is not as the format says.
+    """
+    try:
+        return [
+            Check.model_validate_json(each.data)
+            for name, each in found.items()
+            if name.startswith(CHECK_FILE)
+        ]
+    except ValidationError as error:
+        raise StoreCorrupt(f"a check of {where} is not as the format says: {error}") from error

@@ -24,8 +24,8 @@ from pydantic_core import to_json
 from deltanas_repo_store.entries import BASELINES, KEPT, BaselineEntry, KeptEntry
 from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.messages import baseline_message
-from deltanas_repo_store.objects import GitObject, blob, commit, tree
 from deltanas_repo_store.records import Architecture, CandidateKey, Name, Outcome, Pending
+from deltanas_repo_store.repository.objects import GitObject, blob, commit, tree
 
 PENDING = "refs/pending/"
 RECORDS = "refs/records/"

@@ -21,6 +21,7 @@ from deltanas_repo_store.contents import (
     folder,
     json_of,
     read_architecture,
+    read_checks,
     read_evaluations,
     read_outcome,
     read_pending,
@@ -55,7 +56,6 @@ from deltanas_repo_store.layout import (
     record_ref,
     superseded,
 )
-from deltanas_repo_store.objects import GitObject, blob, commit, tree
 from deltanas_repo_store.records import (
     Architecture,
     ArchitectureId,
@@ -67,6 +67,7 @@ from deltanas_repo_store.records import (
     Pending,
 )
 from deltanas_repo_store.repository import RefChange, Repository
+from deltanas_repo_store.repository.objects import GitObject, blob, commit, tree
 
 _CAS_TRIES = 20
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
@@ -326,29 +327,21 @@ class Store:
 
     def evaluations(self, architecture_id: ArchitectureId) -> tuple[Evaluation, ...]:
         """Return every measurement of an architecture, in the order of their keys."""
-        found = self.repository.ref(self._record_ref(architecture_id))
-        files = files_of(self.repository, found) if found else {}
         wanted = (EVALUATION_FILE, RECORD_FILE)
-        return tuple(
-            read_evaluations(
-                {
-                    name: self.repository.read(files[name])
-                    for name in files
-                    if name.startswith(wanted)
-                },
-                architecture_id,
-            )
-        )
+        return tuple(read_evaluations(self._recorded(architecture_id, wanted), architecture_id))
 
     def checks(self, architecture_id: ArchitectureId) -> tuple[Check, ...]:
         """Return what came of building an architecture, by input size."""
+        return tuple(read_checks(self._recorded(architecture_id, (CHECK_FILE,)), architecture_id))
+
+    def _recorded(
+        self, architecture_id: ArchitectureId, wanted: tuple[str, ...]
+    ) -> dict[str, GitObject]:
         found = self.repository.ref(self._record_ref(architecture_id))
         files = files_of(self.repository, found) if found else {}
-        return tuple(
-            json_of(self.repository, files, name, TypeAdapter(Check))
-            for name in files
-            if name.startswith(CHECK_FILE)
-        )
+        return {
+            name: self.repository.read(files[name]) for name in files if name.startswith(wanted)
+        }
 
     def add_evaluation(self, architecture_id: ArchitectureId, evaluation: Evaluation) -> None:
         """Keep a measurement, in place of an earlier one under the same conditions.

@@ -10,7 +10,7 @@ import pytest
 from deltanas_mcp import wiring
 from deltanas_mcp.wiring import Workbench, open_store
 from deltanas_repo_store.baselines import baselines
-from deltanas_repo_store.git_repository import create_repository
+from deltanas_repo_store.repository.git import create_repository
 from deltanas_tools.sandbox import Completed, Failed, Sandbox
 
 

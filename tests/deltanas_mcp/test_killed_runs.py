@@ -12,7 +12,7 @@ import pytest
 
 from deltanas_mcp.wiring import open_store
 from deltanas_repo_store.entries import KeptEntry
-from deltanas_repo_store.git_repository import FORMAT
+from deltanas_repo_store.repository.git import FORMAT
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """\

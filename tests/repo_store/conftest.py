@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from deltanas_repo_store.git_repository import GitRepository, create_repository
 from deltanas_repo_store.repository import MemoryRepository, Repository
+from deltanas_repo_store.repository.git import GitRepository, create_repository
 from deltanas_repo_store.store import Store
 
 

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from deltanas_repo_store.git_repository import GitRepository
 from deltanas_repo_store.records import CandidateKey
+from deltanas_repo_store.repository.git import GitRepository
 from deltanas_repo_store.store import Store
 from tests.records_for_tests import PARENT, evaluation, kept, pending, rejected
 from tests.repo_store.test_index import ROOT, contents, git, made_anew
@@ -17,7 +17,7 @@ CANDIDATES = 8
 WRITER = """
 import sys
 from pathlib import Path
-from deltanas_repo_store.git_repository import GitRepository
+from deltanas_repo_store.repository.git import GitRepository
 from deltanas_repo_store.store import Store
 from tests.records_for_tests import evaluation, kept, pending, rejected
 
@@ -40,7 +40,7 @@ store.close()
 MAINTAINER = """
 import sys
 from pathlib import Path
-from deltanas_repo_store.git_repository import GitRepository
+from deltanas_repo_store.repository.git import GitRepository
 
 repository = GitRepository(Path(sys.argv[1]))
 print("ready", flush=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from deltanas_repo_store.errors import ConfigError, StoreCorrupt, StoreError, UnknownArchitecture
-from deltanas_repo_store.git_repository import GitRepository
-from deltanas_repo_store.objects import blob
 from deltanas_repo_store.queries import ancestors, leaderboard
 from deltanas_repo_store.records import CandidateKey
+from deltanas_repo_store.repository.git import GitRepository
+from deltanas_repo_store.repository.objects import blob
 from deltanas_repo_store.store import Store
 from tests.records_for_tests import PARENT, evaluation, kept, pending
 from tests.repo_store.test_index import contents, fill, git, made_anew

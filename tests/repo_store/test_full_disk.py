@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from deltanas_repo_store.errors import StoreError
-from deltanas_repo_store.git_repository import GitRepository
-from deltanas_repo_store.objects import blob
+from deltanas_repo_store.repository.git import GitRepository
+from deltanas_repo_store.repository.objects import blob
 from deltanas_repo_store.store import Store
 from tests.records_for_tests import evaluation, kept, pending
 from tests.repo_store.test_index import contents, fill, git, made_anew

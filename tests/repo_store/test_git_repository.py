@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from deltanas_repo_store.errors import StoreBusy, StoreCorrupt, StoreError
-from deltanas_repo_store.git_repository import FORMAT, GitRepository, create_repository
-from deltanas_repo_store.objects import blob
-from deltanas_repo_store.ref_locks import STALE_LOCK_SECONDS
 from deltanas_repo_store.repository import RefChange
+from deltanas_repo_store.repository.git import FORMAT, GitRepository, create_repository
+from deltanas_repo_store.repository.objects import blob
+from deltanas_repo_store.repository.ref_locks import STALE_LOCK_SECONDS
 from deltanas_repo_store.store import Store
 from tests.records_for_tests import CHILD, DELTA, PARENT, evaluation, kept, pending, rejected
 
@@ -95,7 +95,7 @@ def test_eight_processes_writing_at_once_lose_nothing(git_store: tuple[Path, Sto
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from deltanas_repo_store.git_repository import GitRepository\n"
+        "from deltanas_repo_store.repository.git import GitRepository\n"
         "from deltanas_repo_store.store import Store\n"
         "from tests.records_for_tests import kept, pending\n"
         "store = Store(GitRepository(Path(sys.argv[1])))\n"
@@ -164,7 +164,7 @@ def test_a_lock_that_is_held_says_which(
     git_store: tuple[Path, Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, store = git_store
-    monkeypatch.setattr("deltanas_repo_store.git_repository.LOCK_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("deltanas_repo_store.repository.git.LOCK_PATIENCE_SECONDS", 0.1)
     (path / "refs/heads/baseline").mkdir()
     (path / "refs/heads/baseline/plain.lock").touch()
     with pytest.raises(StoreBusy, match=r"plain\.lock"):

@@ -16,14 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deltanas_repo_store import ref_state
 from deltanas_repo_store.errors import StoreError
-from deltanas_repo_store.git_repository import GitRepository, create_repository
 from deltanas_repo_store.index import Index, schema
 from deltanas_repo_store.queries import leaderboard
 from deltanas_repo_store.records import ArchitectureId
-from deltanas_repo_store.ref_state import MOST_PREFIXES
-from deltanas_repo_store.repository import RefChange
+from deltanas_repo_store.repository import RefChange, ref_state
+from deltanas_repo_store.repository.git import GitRepository, create_repository
+from deltanas_repo_store.repository.ref_state import MOST_PREFIXES
 from deltanas_repo_store.store import Store
 from tests.records_for_tests import CHILD, PARENT, evaluation, kept, pending, rejected
 
@@ -219,7 +218,7 @@ def test_a_question_answers_what_an_index_made_anew_answers(
     steps: list[tuple[str, bool]],
     seed: int,
 ) -> None:
-    monkeypatch.setattr("deltanas_repo_store.ref_state.SETTLED_SECONDS", settled_seconds)
+    monkeypatch.setattr("deltanas_repo_store.repository.ref_state.SETTLED_SECONDS", settled_seconds)
     grain = int(grain_seconds * 1e9)
     exact = ref_state._time_of
     monkeypatch.setattr(ref_state, "_time_of", lambda path: exact(path) // grain * grain)
@@ -241,7 +240,7 @@ def test_a_question_answers_what_an_index_made_anew_answers(
 def test_what_is_noted_late_does_not_undo_what_came_after(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deltanas_repo_store.ref_state.SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr("deltanas_repo_store.repository.ref_state.SETTLED_SECONDS", 0.0)
     slow, quick = Store(GitRepository(copy)), Store(GitRepository(copy))
     ref = "refs/records/baseline/plain"
     old = slow.repository.ref(ref)
@@ -264,7 +263,7 @@ def test_what_is_noted_late_does_not_undo_what_came_after(
 def test_where_nothing_changed_nothing_is_listed(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deltanas_repo_store.ref_state.SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr("deltanas_repo_store.repository.ref_state.SETTLED_SECONDS", 0.0)
     store = Store(GitRepository(copy))
     before = store.entries()
     listed: list[tuple[str, ...]] = []
@@ -278,7 +277,7 @@ def test_where_nothing_changed_nothing_is_listed(
 def test_where_one_folder_changed_no_other_is_listed(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deltanas_repo_store.ref_state.SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr("deltanas_repo_store.repository.ref_state.SETTLED_SECONDS", 0.0)
     repository = GitRepository(copy)
     _, state = repository.changed_since("")
     assert repository.changed_since(state)[0] == ()
@@ -291,7 +290,7 @@ def test_where_one_folder_changed_no_other_is_listed(
 def test_where_very_many_folders_changed_all_is_listed_once(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deltanas_repo_store.ref_state.SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr("deltanas_repo_store.repository.ref_state.SETTLED_SECONDS", 0.0)
     repository = GitRepository(copy)
     one = git(copy, "rev-parse", "refs/runs/day").strip()
     runs = range(MOST_PREFIXES + 1)
@@ -421,7 +420,7 @@ def test_an_index_damaged_under_four_writers_costs_nothing(
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from deltanas_repo_store.git_repository import GitRepository\n"
+        "from deltanas_repo_store.repository.git import GitRepository\n"
         "from deltanas_repo_store.store import Store\n"
         "from tests.records_for_tests import evaluation, kept, pending\n"
         "store = Store(GitRepository(Path(sys.argv[1])))\n"
@@ -489,7 +488,7 @@ def test_a_transaction_that_fails_at_its_end_leaves_the_index_usable(
 READER = (
     "import os, sys\n"
     "from pathlib import Path\n"
-    "from deltanas_repo_store.git_repository import GitRepository\n"
+    "from deltanas_repo_store.repository.git import GitRepository\n"
     "from deltanas_repo_store.queries import leaderboard\n"
     "from deltanas_repo_store.store import Store\n"
     "os.setgid(65534); os.setuid(65534)\n"

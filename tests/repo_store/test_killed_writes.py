@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from deltanas_repo_store import ref_locks, ref_updates
 from deltanas_repo_store.bulk import import_baselines
 from deltanas_repo_store.errors import ConfigError, StoreBusy
-from deltanas_repo_store.git_repository import GitRepository
 from deltanas_repo_store.queries import Wanted, leaderboard
 from deltanas_repo_store.records import CandidateKey
+from deltanas_repo_store.repository import ref_locks, ref_updates
+from deltanas_repo_store.repository.git import GitRepository
 from deltanas_repo_store.store import Store
 from tests.killing_for_tests import WRITES, Killer, networks
 from tests.records_for_tests import CHILD, evaluation, kept, pending, rejected
@@ -209,7 +209,7 @@ def test_a_lock_just_left_over_costs_a_second(store: Store, tmp_path: Path) -> N
 def test_a_lock_is_not_left_over_while_a_writer_of_ours_is_at_work(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deltanas_repo_store.git_repository.LOCK_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("deltanas_repo_store.repository.git.LOCK_PATIENCE_SECONDS", 0.1)
     lock = left_over(tmp_path / "store", "refs/runs/later.lock", 3600)
     with (
         ref_locks.open_writers_file(tmp_path / "store") as held,

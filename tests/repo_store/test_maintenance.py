@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from deltanas_repo_store import git_repository, maintenance
 from deltanas_repo_store.errors import StoreBusy
-from deltanas_repo_store.git_repository import GitRepository
-from deltanas_repo_store.maintenance import LEFT_OVER_SECONDS
-from deltanas_repo_store.objects import blob
 from deltanas_repo_store.records import Architecture
+from deltanas_repo_store.repository import git as git_repository
+from deltanas_repo_store.repository import maintenance
+from deltanas_repo_store.repository.git import GitRepository
+from deltanas_repo_store.repository.maintenance import LEFT_OVER_SECONDS
+from deltanas_repo_store.repository.objects import blob
 from deltanas_repo_store.store import Store
 from tests.records_for_tests import PARENT, kept, pending, rejected
 

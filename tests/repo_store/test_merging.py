@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltanas_repo_store.layout import superseded
-from deltanas_repo_store.merging import derived, plan
-from deltanas_repo_store.record_merge import beside, merged_files
+from deltanas_repo_store.sharing.merging import derived, plan
+from deltanas_repo_store.sharing.record_merge import beside, merged_files
 
 ids = st.sampled_from([f"{digit}" * 40 for digit in "0123456789ab"])
 files_of_records = st.sampled_from(

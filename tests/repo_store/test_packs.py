@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deltanas_repo_store.git_repository import GitRepository, create_repository
-from deltanas_repo_store.objects import GitObject, blob, commit, tree
-from deltanas_repo_store.packs import pack
+from deltanas_repo_store.repository.git import GitRepository, create_repository
+from deltanas_repo_store.repository.objects import GitObject, blob, commit, tree
+from deltanas_repo_store.repository.packs import pack
 from deltanas_repo_store.store import utc_now
 from tests.repo_store.test_index import git
 

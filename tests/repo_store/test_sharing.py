@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from deltanas_repo_store import sharing
 from deltanas_repo_store.errors import ConfigError, StoreBusy, StoreError
-from deltanas_repo_store.git_repository import GitRepository, create_repository
-from deltanas_repo_store.merge_plan import Shared
 from deltanas_repo_store.records import Architecture, ArchitectureId
-from deltanas_repo_store.remotes import push_refs
+from deltanas_repo_store.repository.git import GitRepository, create_repository
+from deltanas_repo_store.sharing import exchange as sharing
+from deltanas_repo_store.sharing.merge_plan import Shared
+from deltanas_repo_store.sharing.remotes import push_refs
 from deltanas_repo_store.store import Store
 from tests.records_for_tests import PARENT, evaluation, kept, pending, rejected
 

@@ -6,9 +6,9 @@ import pytest
 
 from deltanas_repo_store.entries import BaselineEntry, KeptEntry, RejectedEntry
 from deltanas_repo_store.errors import ConfigError, StoreBusy, StoreCorrupt, UnknownArchitecture
-from deltanas_repo_store.objects import blob
 from deltanas_repo_store.records import Architecture, ArchitectureId, CandidateKey, Proposal
 from deltanas_repo_store.repository import RefChange, Repository
+from deltanas_repo_store.repository.objects import blob
 from deltanas_repo_store.store import Store
 from tests.records_for_tests import CHILD, PARENT, evaluation, kept, pending, rejected
 

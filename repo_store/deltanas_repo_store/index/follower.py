@@ -19,8 +19,8 @@ from deltanas_repo_store.errors import StoreBusy, StoreError, UnreadableObject
 from deltanas_repo_store.index import schema
 from deltanas_repo_store.index.rows import architecture_row, files_of_interest, record_rows
 from deltanas_repo_store.layout import ALIASES, PENDING, RECORDS, RUNS, measured_ref
-from deltanas_repo_store.objects import GitObject
 from deltanas_repo_store.repository import RefChange, Repository, below
+from deltanas_repo_store.repository.objects import GitObject
 
 logger = logging.getLogger(__name__)
 

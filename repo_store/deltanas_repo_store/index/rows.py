@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from deltanas_repo_store.contents import read_evaluations
+from deltanas_repo_store.contents import read_checks, read_evaluations
 from deltanas_repo_store.entries import BaselineEntry, RejectedEntry, read_entry
 from deltanas_repo_store.errors import StoreCorrupt
 from deltanas_repo_store.layout import (
@@ -18,10 +18,10 @@ from deltanas_repo_store.layout import (
     REPORTED_FILE,
     measured_ref,
 )
-from deltanas_repo_store.objects import GitObject, read_commit, tree_files
-from deltanas_repo_store.records import Check, Evaluation, Record
+from deltanas_repo_store.records import Evaluation, Record
 from deltanas_repo_store.reported import Reported
 from deltanas_repo_store.repository import RefCommit
+from deltanas_repo_store.repository.objects import GitObject, read_commit, tree_files
 
 Row = tuple[object, ...]
 _Kind = TypeVar("_Kind", bound=Record)
@@ -79,15 +79,12 @@ def record_rows(ref: str, files: Mapping[str, GitObject]) -> tuple[list[Row], li
         StoreCorrupt: a file is not as the format says.
     """
     owner = measured_ref(ref)
-    evaluations = read_evaluations(files, ref)
-    reported: list[Reported] = []
-    checks: list[Check] = []
-    for name, found in files.items():
-        where = f"{name} of {ref}"
-        if name.startswith(REPORTED_FILE):
-            reported.append(_read(Reported, found, where))
-        elif name.startswith(CHECK_FILE):
-            checks.append(_read(Check, found, where))
+    evaluations, checks = read_evaluations(files, ref), read_checks(files, ref)
+    reported = [
+        _read(Reported, found, f"{name} of {ref}")
+        for name, found in files.items()
+        if name.startswith(REPORTED_FILE)
+    ]
     run, _, _ = ref.removeprefix(RECORDS).partition("/")
     head = (owner, None if owner.startswith("refs/heads/baseline/") else run)
     # Of several sizes, the last by name: 3x32x32 rather than 1x28x28.

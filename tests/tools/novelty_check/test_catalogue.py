@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deltanas_repo_store.git_repository import GitRepository, create_repository
 from deltanas_repo_store.records import Architecture, ArchitectureId, Check
 from deltanas_repo_store.repository import MemoryRepository
+from deltanas_repo_store.repository.git import GitRepository, create_repository
 from deltanas_repo_store.store import Store
 from deltanas_tools.novelty_check import Catalogue, NoveltyIndex
 from deltanas_tools.novelty_check.catalogue import BATCH

@@ -13,7 +13,7 @@ from itertools import groupby
 from deltanas_repo_store.entries import BASELINES, KEPT, REJECTED
 from deltanas_repo_store.errors import StoreError
 from deltanas_repo_store.layout import ALIASES, RECORDS, RUNS
-from deltanas_repo_store.merge_plan import (
+from deltanas_repo_store.sharing.merge_plan import (
     ADAPTERS,
     BASELINE_RECORDS,
     Files,

@@ -26,29 +26,27 @@ from typing import Any
 import git
 from git.exc import GitCommandError, InvalidGitRepositoryError, NoSuchPathError
 
-from deltanas_repo_store import damage
 from deltanas_repo_store.errors import StoreBusy, StoreCorrupt, StoreError, UnreadableObject
-from deltanas_repo_store.loose import write_loose
-from deltanas_repo_store.maintenance import Maintained, is_due, maintain
-from deltanas_repo_store.objects import GitObject, Kind
-from deltanas_repo_store.packs import pack
-from deltanas_repo_store.ref_locks import (
+from deltanas_repo_store.repository import RefChange, damage
+from deltanas_repo_store.repository.loose import write_loose
+from deltanas_repo_store.repository.maintenance import Maintained, is_due, maintain
+from deltanas_repo_store.repository.objects import GitObject, Kind
+from deltanas_repo_store.repository.packs import pack
+from deltanas_repo_store.repository.ref_listing import last_line, list_refs
+from deltanas_repo_store.repository.ref_locks import (
     clear_all_left_over,
     clear_left_over,
     open_writers_file,
     writing,
 )
-from deltanas_repo_store.ref_state import EVERYWHERE, changed_since, is_packed
-from deltanas_repo_store.ref_updates import RefsRefused, RefUpdates
-from deltanas_repo_store.repository import RefChange, below
+from deltanas_repo_store.repository.ref_state import EVERYWHERE, changed_since, is_packed
+from deltanas_repo_store.repository.ref_updates import RefsRefused, RefUpdates
 
 logger = logging.getLogger(__name__)
 
 FORMAT = "2"
 """Version of the store's layout, kept in the repository's configuration."""
 
-LISTINGS = 20
-"""How often refs are listed while others remove some of them."""
 LOCK_PATIENCE_SECONDS = 10.0
 """How long a write waits for another writer of the same ref; a transaction takes milliseconds."""
 
@@ -269,53 +267,7 @@ class GitRepository:
 
     def refs(self, *prefixes: str) -> dict[str, str]:
         """Return the refs at and below ``prefixes``."""
-        for _ in range(LISTINGS):
-            listing, broken = self._for_each_ref("%(refname) %(objectname)", *prefixes)
-            if broken is None:
-                break
-            if not self._was_overtaken(broken):
-                raise self.broken(broken, "is broken", remove=f"rm {self._path / broken}")
-        else:
-            raise StoreBusy(f"refs of {self._path} keep changing while they are listed; try again")
-        pairs = (line.split(" ") for line in listing.splitlines())
-        return {
-            ref: object_id
-            for ref, object_id in pairs
-            if any(below(prefix, ref) for prefix in prefixes)
-        }
-
-    def _was_overtaken(self, ref: str) -> bool:
-        """Say whether a ref that git found broken was only removed while git listed it."""
-        try:
-            return (
-                re.fullmatch(r"[0-9a-f]{40}\n", (self._path / ref).read_text("ascii")) is not None
-            )
-        except FileNotFoundError:
-            return True
-        except (OSError, ValueError):
-            return False
-
-    def _for_each_ref(self, layout: str, *prefixes: str) -> tuple[str, str | None]:
-        """Return what git lists, and a ref that it says is broken, if it says so."""
-        try:
-            _, listing, complaints = self._repo.git.for_each_ref(
-                f"--format={layout}",
-                # With a prefix, git skips lines of a damaged ``packed-refs`` and says nothing.
-                *([] if EVERYWHERE in prefixes else prefixes),
-                with_extended_output=True,
-                strip_newline_in_stdout=False,
-            )
-        except GitCommandError as error:
-            text = _last_line(error)
-            if packed := damage.broken_listing(self._path, text):
-                raise packed from error
-            broken = re.search(r"refs/\S+", text)
-            ref = broken.group() if broken else " ".join(prefixes)
-            raise self.broken(ref, f"cannot be read: {text}") from error
-        ignored = re.search(
-            r"ignoring (?:broken ref|ref with broken name|dangling symref) (\S+)", complaints
-        )
-        return str(listing), ignored.group(1) if ignored else None
+        return list_refs(self._path, self._repo.git, prefixes)
 
     def broken(self, ref: str, what: str, *, remove: str = "") -> StoreCorrupt:
         """Return the error about a ref that cannot be followed, with the ways to mend it."""
@@ -427,19 +379,12 @@ def _kind(name: str | bytes, object_id: str) -> Kind:
             raise StoreCorrupt(f"the object {object_id} is a {other}, which no store has")
 
 
-def _last_line(error: GitCommandError) -> str:
-    lines = [
-        line for line in str(error.stderr).replace("stderr:", "").splitlines() if line.strip(" '")
-    ]
-    return lines[-1].strip(" '") if lines else f"git ended with status {error.status}"
-
-
 @contextmanager
 def _told_as_store_errors(path: Path) -> Generator[None]:
     """Turn what the file system refuses into one sentence about the store."""
     try:
         yield
     except GitCommandError as error:
-        raise StoreError(f"cannot write the store {path}: {_last_line(error)}") from error
+        raise StoreError(f"cannot write the store {path}: {last_line(error)}") from error
     except OSError as error:
         raise StoreError(f"cannot write the store {path}: {error.strerror or error}") from error

@@ -9,8 +9,8 @@ import subprocess
 from collections.abc import Iterable, Sequence
 
 from deltanas_repo_store.errors import ConfigError, StoreError
-from deltanas_repo_store.git_repository import GitRepository
 from deltanas_repo_store.repository import RefChange
+from deltanas_repo_store.repository.git import GitRepository
 
 _SAFE = (
     "protocol.ext.allow=never",

@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator
 
-from deltanas_repo_store.objects import GitObject, Kind
+from deltanas_repo_store.repository.objects import GitObject, Kind
 
 _TYPES: dict[Kind, int] = {"commit": 1, "tree": 2, "blob": 3}
 

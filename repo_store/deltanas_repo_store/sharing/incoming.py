@@ -13,8 +13,6 @@ from pydantic import TypeAdapter
 from deltanas_repo_store.contents import files_of, json_of, read_outcome
 from deltanas_repo_store.entries import BASELINES, KEPT, REJECTED, read_entry
 from deltanas_repo_store.errors import DeltaNasError, StoreCorrupt
-from deltanas_repo_store.git_repository import GitRepository
-from deltanas_repo_store.incoming_commits import MAX_BYTES, commit_faults, kinds_and_sizes
 from deltanas_repo_store.layout import (
     ALIASES,
     CHECK_FILE,
@@ -24,8 +22,6 @@ from deltanas_repo_store.layout import (
     RESERVED_RUN,
     RUNS,
 )
-from deltanas_repo_store.merge_plan import ADAPTERS, BASELINE_RECORDS, SHARED, split
-from deltanas_repo_store.objects import read_commit
 from deltanas_repo_store.records import (
     ArchitectureId,
     CandidateKey,
@@ -36,6 +32,10 @@ from deltanas_repo_store.records import (
 )
 from deltanas_repo_store.reported import Reported, Skipped
 from deltanas_repo_store.repository import RefCommit
+from deltanas_repo_store.repository.git import GitRepository
+from deltanas_repo_store.repository.objects import read_commit
+from deltanas_repo_store.sharing.incoming_commits import MAX_BYTES, commit_faults, kinds_and_sizes
+from deltanas_repo_store.sharing.merge_plan import ADAPTERS, BASELINE_RECORDS, SHARED, split
 
 MAX_ADAPTER_BYTES = 1024**3
 MAX_FILES = 10_000

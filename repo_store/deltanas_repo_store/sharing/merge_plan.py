@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from deltanas_repo_store.entries import BASELINES, KEPT, REJECTED
 from deltanas_repo_store.errors import StoreCorrupt
 from deltanas_repo_store.layout import ALIASES, EVALUATION_FILE, RECORDS, RESERVED_RUN, RUNS
-from deltanas_repo_store.objects import GitObject, tree
-from deltanas_repo_store.record_merge import merged_files
 from deltanas_repo_store.records import Record
 from deltanas_repo_store.reported import Skipped
 from deltanas_repo_store.repository import RefChange
+from deltanas_repo_store.repository.objects import GitObject, tree
+from deltanas_repo_store.sharing.record_merge import merged_files
 
 ADAPTERS = "refs/adapters/"
 SHARED = (BASELINES, ALIASES, RUNS, KEPT, REJECTED, ADAPTERS, RECORDS)

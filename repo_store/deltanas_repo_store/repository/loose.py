@@ -10,7 +10,7 @@ import itertools
 import os
 import zlib
 
-from deltanas_repo_store.objects import GitObject
+from deltanas_repo_store.repository.objects import GitObject
 
 _NUMBERS = itertools.count()
 _PROCESS = os.urandom(6).hex()

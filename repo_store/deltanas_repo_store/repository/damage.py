@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from deltanas_repo_store.errors import StoreCorrupt, UnreadableObject
-from deltanas_repo_store.objects import GitObject, read_commit
+from deltanas_repo_store.repository.objects import GitObject, read_commit
 
 _MOST_REFS = 8
 """Of refs that a message names, and offers to drop."""

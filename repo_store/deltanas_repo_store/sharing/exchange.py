@@ -13,13 +13,13 @@ from contextlib import ExitStack, contextmanager
 from itertools import groupby
 
 from deltanas_repo_store.errors import StoreBusy, StoreError, UnreadableObject
-from deltanas_repo_store.git_repository import GitRepository
-from deltanas_repo_store.incoming import Incoming, fault_of_name, record_tree
 from deltanas_repo_store.layout import PENDING, RUNS
-from deltanas_repo_store.merge_plan import SHARED, Plan, Shared, order, run_of
-from deltanas_repo_store.merging import plan
-from deltanas_repo_store.remotes import checked_remote, fetch, list_remote, push_refs
 from deltanas_repo_store.repository import RefChange
+from deltanas_repo_store.repository.git import GitRepository
+from deltanas_repo_store.sharing.incoming import Incoming, fault_of_name, record_tree
+from deltanas_repo_store.sharing.merge_plan import SHARED, Plan, Shared, order, run_of
+from deltanas_repo_store.sharing.merging import plan
+from deltanas_repo_store.sharing.remotes import checked_remote, fetch, list_remote, push_refs
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from deltanas_repo_store import ref_locks
-from deltanas_repo_store.repository import RefChange
+from deltanas_repo_store.repository import RefChange, ref_locks
 
 _ZERO = "0" * 40
 

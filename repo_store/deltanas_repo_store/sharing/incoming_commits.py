@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterable
 
 from deltanas_repo_store.errors import StoreCorrupt
-from deltanas_repo_store.git_repository import GitRepository
 from deltanas_repo_store.layout import HPARAMS_FILE, SOURCE_FILE
-from deltanas_repo_store.objects import Commit, read_commit, tree_files
 from deltanas_repo_store.records import MAX_SOURCE_BYTES, Architecture
-from deltanas_repo_store.remotes import run_git
+from deltanas_repo_store.repository.git import GitRepository
+from deltanas_repo_store.repository.objects import Commit, read_commit, tree_files
+from deltanas_repo_store.sharing.remotes import run_git
 
 MAX_BYTES = 8 * 1024 * 1024
 """Of any one object that we read; an output has 64 KiB at most, an answer some hundred."""
