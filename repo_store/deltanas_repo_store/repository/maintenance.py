@@ -21,7 +21,8 @@ LEFT_OVER_SECONDS = 24 * 3600.0
 
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("refs", ("pack-refs", "--all")),
-    ("objects", ("repack", "-d", "-l", "-q", "--geometric=2", "--window=50")),
+    # Without -n git writes a list of all refs for the web, which takes as long as reading them all.
+    ("objects", ("repack", "-d", "-l", "-q", "-n", "--geometric=2", "--window=50")),
     ("history", ("commit-graph", "write", "--reachable", "--split", "--no-progress")),
 )
 

@@ -29,10 +29,12 @@ def list_refs(repository: Path, runner: git.Git, prefixes: Sequence[str]) -> dic
     for _ in range(LISTINGS):
         listing, broken = _for_each_ref(repository, runner, prefixes)
         if broken is None:
-            pairs = (line.split(" ") for line in listing.splitlines())
+            found = dict(line.split(" ", 1) for line in listing.splitlines())
+            if EVERYWHERE in prefixes:
+                return found
             return {
                 ref: object_id
-                for ref, object_id in pairs
+                for ref, object_id in found.items()
                 if any(below(prefix, ref) for prefix in prefixes)
             }
         if not _was_overtaken(repository / broken):
