@@ -44,8 +44,6 @@ MAINTAINED_EVERY = 50_000
 NUM_RECORDED = 60
 """Candidates recorded one by one at each mark; they stay in the store."""
 NUM_ASKED = 40
-OBJECTS_EACH = 11
-"""Of a candidate, shared ones included."""
 
 Figures = dict[str, float]
 
@@ -80,7 +78,7 @@ def deltified(path: Path, objects: list[GitObject]) -> None:
     """Pack the newest pack once more, with deltas between objects of the same place."""
     packs = path / "objects" / "pack"
     old = set(packs.glob("*.pack"))
-    names = {each.id: at % OBJECTS_EACH for at, each in enumerate(objects)}
+    names = {each.id: at % (len(objects) // BATCH) for at, each in enumerate(objects)}
     made = subprocess.run(
         [
             *("git", "-C", str(path), "pack-objects", "-q", "--no-reuse-delta", "--window=10"),
@@ -277,14 +275,13 @@ def table(rows: list[Figures]) -> str:
     lines = ["", "| |" + "".join(f" {row['candidates']:,.0f} |" for row in rows)]
     lines.append("|---|" + "---:|" * len(rows))
     for name in names[1:]:
-        cells = [
-            f"{row[name]:,.3g}" if row.get(name, 0) < 100 else f"{row[name]:,.0f}"
-            for row in rows
-            if name in row
-        ]
-        cells += [""] * (len(rows) - len(cells))
+        cells = ["" if name not in row else _short(row[name]) for row in rows]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.3g}" if value < 100 else f"{value:,.0f}"
 
 
 def main() -> None:

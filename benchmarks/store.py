@@ -140,7 +140,7 @@ class Place:
         self._search.kept(outcome, made)
 
 
-OURS = "ours: slot, 9 objects, 2 refs, index"
+OURS = "ours: slot, 6 objects, 2 refs, index"
 PEERS: dict[str, Callable[[Path], Peer]] = {
     "git checkout -b, add, commit": Porcelain,
     "GitPython: create_head, checkout, index": GitPythonPorcelain,

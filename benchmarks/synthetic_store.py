@@ -3,7 +3,7 @@
 A run has 20 cycles of 50 candidates. It begins at a few of the baselines; each cycle's parents are
 five candidates of the cycle before, so that lineages grow up to 20 steps long. A delta changes a
 line or adds one, and stays in the sources of all that descend from it. Everything is written
-through the library's own models and layouts: a candidate is 9 objects and 2 refs. All are kept
+through the library's own models and layouts: a candidate is 6 objects and 2 refs. All are kept
 ones, which are larger than rejected ones.
 """
 

@@ -409,11 +409,11 @@ def test_two_stores_that_push_at_once_lose_nothing(
     ben.store.add_evaluation(parent, evaluation(seed=3))
 
     def outrun(*args: Any, **options: Any) -> str:
-        monkeypatch.setattr("deltanas_repo_store.sharing.push_refs", push_refs)
+        monkeypatch.setattr("deltanas_repo_store.sharing.exchange.push_refs", push_refs)
         anna.push(hub)
         return push_refs(*args, **options)
 
-    monkeypatch.setattr("deltanas_repo_store.sharing.push_refs", outrun)
+    monkeypatch.setattr("deltanas_repo_store.sharing.exchange.push_refs", outrun)
     ben.push(hub)
     anna.pull(hub)
     assert commits(refs_of(hub)) == commits(anna.refs()) >= commits(ben.refs())
@@ -430,7 +430,7 @@ def test_others_who_keep_pushing_are_told_of(
         git(hub, "update-ref", f"refs/heads/{next(count)}", commit_of(hub, GOOD))
         return "rejected"
 
-    monkeypatch.setattr("deltanas_repo_store.sharing.push_refs", outrun)
+    monkeypatch.setattr("deltanas_repo_store.sharing.exchange.push_refs", outrun)
     with pytest.raises(StoreBusy, match="kept pushing"):
         anna.push(hub)
     assert parent not in refs_of(hub).values()
@@ -453,19 +453,10 @@ def test_a_remote_without_atomic_pushes_is_pushed_to_all_the_same(anna: Peer, hu
     assert refs_of(hub) == anna.refs()
 
 
-def test_a_large_push_goes_in_batches(
-    anna: Peer, hub: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("deltanas_repo_store.sharing.BATCH", 2)
-    begin(anna)
-    assert anna.push(hub).candidates == 3
-    assert refs_of(hub) == anna.refs()
-
-
 def test_a_large_pull_fetches_by_folders(
     anna: Peer, ben: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deltanas_repo_store.sharing.MOST_NAMED", 1)
+    monkeypatch.setattr("deltanas_repo_store.sharing.exchange.MOST_NAMED", 1)
     begin(anna)
     ben.pull(anna)
     assert ben.refs() == anna.refs()
@@ -479,7 +470,7 @@ def test_a_pull_that_ends_in_between_leaves_the_store_as_it_was(
     def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("deltanas_repo_store.sharing._take_in", interrupt)
+    monkeypatch.setattr("deltanas_repo_store.sharing.exchange._take_in", interrupt)
     with pytest.raises(KeyboardInterrupt):
         ben.pull(anna)
     assert ben.refs() == {}
@@ -501,11 +492,11 @@ def test_a_writer_in_between_is_planned_round(
     real = sharing._update
 
     def outrun(*args: Any) -> None:
-        monkeypatch.setattr("deltanas_repo_store.sharing._update", real)
+        monkeypatch.setattr("deltanas_repo_store.sharing.exchange._update", real)
         ben.store.add_evaluation(parent, evaluation(seed=5))
         real(*args)
 
-    monkeypatch.setattr("deltanas_repo_store.sharing._update", outrun)
+    monkeypatch.setattr("deltanas_repo_store.sharing.exchange._update", outrun)
     ben.pull(anna)
     assert [each.seed for each in ben.store.evaluations(parent)] == [1, 5]
 

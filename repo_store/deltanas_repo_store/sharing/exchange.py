@@ -10,7 +10,6 @@ import logging
 import uuid
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import groupby
 
 from deltanas_repo_store.errors import StoreBusy, StoreError, UnreadableObject
 from deltanas_repo_store.layout import PENDING, RUNS
@@ -28,8 +27,6 @@ INCOMING = "refs/incoming/"
 TRIES = 5
 MOST_NAMED = 2000
 """Refs that are fetched by their names; of more, all that stand in the same folders."""
-BATCH = 2000
-"""Refs of one push: all or none; more of them do not fit a command line."""
 
 
 def pull(
@@ -77,10 +74,9 @@ def push(
             if dry_run:
                 return made.summary()
             repository.write(made.trees())
-            for batch in _batches(made.changes()):
-                if reason := push_refs(repository, remote, batch, shown=shown):
-                    break
-            else:
+            changes = made.changes()
+            reason = push_refs(repository, remote, changes, shown=shown) if changes else ""
+            if not reason:
                 return made.summary()
     raise StoreBusy(f"others kept pushing to {remote}; try again")
 
@@ -203,15 +199,3 @@ def _plan_push(
         fetch(repository, remote, [_staged(ref, staging) for ref in wanted])
         made = plan(theirs, ours, lambda each: record_tree(repository, each), busy)
     return made
-
-
-def _batches(changes: Sequence[RefChange]) -> Generator[list[RefChange]]:
-    """Cut into batches, but not between a candidate and its record."""
-    batch: list[RefChange] = []
-    for _, together in groupby(changes, key=lambda each: order(each.ref)[:2]):
-        batch += together
-        if len(batch) >= BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
