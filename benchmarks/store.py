@@ -34,6 +34,7 @@ from benchmarks.cpu_time import Stopwatch
 from benchmarks.store_peers import (
     AllObjects,
     GitPythonPorcelain,
+    OursAlike,
     Peer,
     Porcelain,
     TwoFiles,
@@ -142,6 +143,7 @@ class Place:
 
 OURS = "ours: slot, 6 objects, 2 refs, index"
 PEERS: dict[str, Callable[[Path], Peer]] = {
+    "ours: 2 files, a commit, a branch": OursAlike,
     "git checkout -b, add, commit": Porcelain,
     "GitPython: create_head, checkout, index": GitPythonPorcelain,
     "pygit2: 2 files, a commit, a branch": TwoFiles,

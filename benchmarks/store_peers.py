@@ -19,12 +19,15 @@ from deltanas_repo_store.layout import (
     HPARAMS_FILE,
     PENDING,
     SOURCE_FILE,
+    architecture_objects,
     candidate_ref,
     pending_text,
 )
 from deltanas_repo_store.messages import baseline_message, kept_message
 from deltanas_repo_store.records import Architecture, Kept
-from deltanas_repo_store.repository.objects import blob
+from deltanas_repo_store.repository import RefChange
+from deltanas_repo_store.repository.git import FORMAT, GitRepository
+from deltanas_repo_store.repository.objects import blob, commit
 
 HEADS = "refs/heads/"
 WHO = ("DeltaNAS", "deltanas@localhost")
@@ -95,6 +98,30 @@ class TwoFiles:
         )
         repo.references.create(candidate_ref(KEPT, outcome.pending.key), made)
         return str(made)
+
+
+class OursAlike:
+    """Our repository with what the peers keep: two files, a commit, a branch; nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        command = ["git", "-C", str(path), "config", "deltanas.format", FORMAT]
+        subprocess.run(command, check=True)
+        self._repository = GitRepository(path / ".git")
+
+    def record(self, outcome: Kept) -> str:
+        """Keep a candidate."""
+        objects = architecture_objects(outcome.architecture)
+        made = commit(
+            tree_id=objects[-1].id,
+            parents=(outcome.pending.parent,),
+            author=WHO[0],
+            when=FIRST,
+            message=kept_message(outcome),
+        )
+        self._repository.write([*objects, made])
+        ref = candidate_ref(KEPT, outcome.pending.key)
+        self._repository.update([RefChange(ref, None, made.id)])
+        return made.id
 
 
 class AllObjects:

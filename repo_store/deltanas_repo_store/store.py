@@ -293,21 +293,27 @@ class Store:
         )
         pending = candidate_ref(PENDING, key)
         reserved = self.repository.ref(pending)
-        ends = [candidate_ref(place, key) for place in (KEPT, REJECTED)]
-        if reserved is None or any(self.repository.ref(each) for each in ends):
+        if reserved is None:
             raise StoreBusy(f"{key.run}/{key.name} is not pending: another process has finished it")
-        recorded = candidate_ref(RECORDS, key)
+        ends = [candidate_ref(place, key) for place in (KEPT, REJECTED)]
         record = folder(record_files(outcome), {ANSWER_FILE: reserved})
-        self._write(
-            [*objects, result, *record],
-            # The second decides. A git that is killed amid its renames leaves a record that nobody
-            # reads, and the next takes its place; or a finished candidate, no longer `pending`.
-            [
-                RefChange(recorded, self.repository.ref(recorded), record[-1].id),
-                RefChange(ends[0] if kept else ends[1], None, result.id),
-                RefChange(pending, reserved, None),
-            ],
-        )
+        recorded = candidate_ref(RECORDS, key)
+        # The second decides. A git that is killed amid its renames leaves a record that nobody
+        # reads, and the next takes its place; or a finished candidate, no longer `pending`.
+        changes = [
+            RefChange(recorded, None, record[-1].id),
+            RefChange(ends[0] if kept else ends[1], None, result.id),
+            RefChange(ends[1] if kept else ends[0], None, None),
+            RefChange(pending, reserved, None),
+        ]
+        objects += [result, *record]
+        try:
+            self._write(objects, changes)
+        except StoreBusy:
+            left_over = self.repository.ref(recorded)
+            if left_over is None or any(self.repository.ref(each) for each in ends):
+                raise
+            self._write(objects, [RefChange(recorded, left_over, record[-1].id), *changes[1:]])
         self.repository.maintain_if_due()
         return ArchitectureId(result.id)
 

@@ -245,7 +245,7 @@ def test_a_lock_of_a_writer_whose_git_lives_on_is_not_left_over(
     program = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from deltanas_repo_store import ref_locks\n"
+        "from deltanas_repo_store.repository import ref_locks\n"
         "import subprocess\n"
         "held = ref_locks.open_writers_file(Path(sys.argv[1]))\n"
         "with ref_locks.writing(held):\n"

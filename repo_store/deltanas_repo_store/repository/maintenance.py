@@ -13,7 +13,7 @@ from pathlib import Path
 
 from deltanas_repo_store.records import Record
 
-DUE_OBJECTS = 9000
+DUE_OBJECTS = 6000
 """Loose objects from which maintenance is due: those of a thousand candidates."""
 
 LEFT_OVER_SECONDS = 24 * 3600.0
