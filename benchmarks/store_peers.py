@@ -26,8 +26,9 @@ from deltanas_repo_store.layout import (
 from deltanas_repo_store.messages import baseline_message, kept_message
 from deltanas_repo_store.records import Architecture, Kept
 from deltanas_repo_store.repository import RefChange
+from deltanas_repo_store.repository import objects as git_objects
 from deltanas_repo_store.repository.git import FORMAT, GitRepository
-from deltanas_repo_store.repository.objects import blob, commit
+from deltanas_repo_store.repository.objects import blob
 
 HEADS = "refs/heads/"
 WHO = ("DeltaNAS", "deltanas@localhost")
@@ -111,7 +112,7 @@ class OursAlike:
     def record(self, outcome: Kept) -> str:
         """Keep a candidate."""
         objects = architecture_objects(outcome.architecture)
-        made = commit(
+        made = git_objects.commit(
             tree_id=objects[-1].id,
             parents=(outcome.pending.parent,),
             author=WHO[0],
