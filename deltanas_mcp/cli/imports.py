@@ -60,6 +60,8 @@ def lemur(
         with dataset_progress() as progress:
             networks = opened.networks(include_rag=with_rag, done=done, progress=progress)
             _import(store, networks, interface=False, as_json=as_json)
+        if opened.num_dropped_trials:
+            typer.echo(f"{opened.num_dropped_trials} reported trainings make no sense.", err=True)
         if not with_rag:
             left_out = len(opened.names(include_rag=True)) - len(opened.names())
             typer.echo(f"{left_out} rag-* networks were left out (--with-rag).", err=True)
