@@ -413,7 +413,13 @@ def test_an_index_damaged_under_an_open_store_is_made_anew(
     other.close()
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(each, marks=[] if each in (deleted, cut, somebody_elses) else pytest.mark.slow)
+        for each in DAMAGES
+    ],
+)
 def test_an_index_damaged_under_four_writers_costs_nothing(
     indexed: Path, damage: Callable[[Path], None]
 ) -> None:

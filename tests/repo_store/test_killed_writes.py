@@ -133,7 +133,13 @@ def number_of_changes(killer: Killer, prepared: Path, write: str) -> int:
 BOTH = pytest.mark.parametrize("both", [True, False], ids=["with its gits", "alone"])
 
 
-@BOTH
+@pytest.mark.parametrize(
+    "both",
+    [
+        pytest.param(True, id="with its gits"),
+        pytest.param(False, id="alone", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("write", WRITES)
 def test_a_write_killed_at_some_moments(
     killer: Killer, prepared: Path, monkeypatch: pytest.MonkeyPatch, write: str, both: bool
