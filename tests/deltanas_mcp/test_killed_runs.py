@@ -25,7 +25,6 @@ baselines = ["shuffle-net", "plain-cnn"]
 seeds = 2
 top = 1
 """
-KILLS = 10
 
 
 def start(store: Path, config: Path, cache: Path, *, places: int = 1) -> subprocess.Popen[bytes]:
@@ -55,14 +54,15 @@ def endings(store: Path) -> list[tuple[str, float | str]]:
         )
 
 
-def test_killing_a_run_at_ten_random_points_loses_and_repeats_nothing(
-    store_path: Path, tmp_path: Path, cache: Path
+@pytest.mark.parametrize("kills", [4, pytest.param(10, marks=pytest.mark.slow)])
+def test_killing_a_run_at_random_points_loses_and_repeats_nothing(
+    store_path: Path, tmp_path: Path, cache: Path, kills: int
 ) -> None:
     config = tmp_path / "night.toml"
     config.write_text(CONFIG)
     rng = random.Random(7)
     known: dict[str, str] = {}
-    for turn in range(KILLS):
+    for turn in range(kills):
         process = start(store_path, config, cache, places=1 + turn % 2)
         time.sleep(rng.uniform(0.3, 9.0))
         os.killpg(process.pid, signal.SIGKILL)
