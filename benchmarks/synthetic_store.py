@@ -12,18 +12,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from deltanas_repo_store.baselines import baselines
-from deltanas_repo_store.contents import folder
+from deltanas_repo_store.contents import finished
 from deltanas_repo_store.entries import KEPT
 from deltanas_repo_store.layout import (
-    ANSWER_FILE,
     RECORDS,
-    architecture_objects,
     baseline_objects,
     candidate_ref,
     pending_text,
-    record_files,
 )
-from deltanas_repo_store.messages import kept_message
 from deltanas_repo_store.records import (
     Architecture,
     ArchitectureId,
@@ -37,7 +33,7 @@ from deltanas_repo_store.records import (
     Proposal,
 )
 from deltanas_repo_store.repository import RefChange, Repository
-from deltanas_repo_store.repository.objects import GitObject, blob, commit
+from deltanas_repo_store.repository.objects import GitObject, blob
 from deltanas_repo_store.store import Store
 
 PER_CYCLE = 50
@@ -213,20 +209,11 @@ def edited(lines: Lines, rng: random.Random) -> tuple[str, str, str]:
 
 def written(outcome: Kept, when: datetime) -> tuple[list[GitObject], list[RefChange]]:
     """Return what `Store.finish` writes of a candidate at that time, but for the pending ref."""
-    architecture = architecture_objects(outcome.architecture)
-    key, pending = outcome.pending.key, outcome.pending
-    made = commit(
-        tree_id=architecture[-1].id,
-        parents=(pending.parent,),
-        author=pending.proposal.proposer,
-        when=when,
-        message=kept_message(outcome),
-    )
-    answer = blob(pending_text(pending))
-    record = [answer, *folder(record_files(outcome), {ANSWER_FILE: answer.id})]
-    return [*architecture, made, *record], [
-        RefChange(candidate_ref(KEPT, key), None, made.id),
-        RefChange(candidate_ref(RECORDS, key), None, record[-1].id),
+    key, answer = outcome.pending.key, blob(pending_text(outcome.pending))
+    made = finished(outcome, answer=answer.id, unchanged="", when=when)
+    return [answer, *made.objects], [
+        RefChange(candidate_ref(KEPT, key), None, made.commit),
+        RefChange(candidate_ref(RECORDS, key), None, made.record),
     ]
 
 

@@ -98,7 +98,7 @@ class Workbench:
                 dataset,
                 self.novelty_index(novelty),
                 measurement,
-                self._trainers(measurement, devices),
+                self.trainers(measurement, devices),
                 deltas,
                 novelty,
             )
@@ -112,7 +112,8 @@ class Workbench:
             self._sandboxes[key] = self._open.enter_context(Sandbox(back_end, cuda=cuda))
         return self._sandboxes[key]
 
-    def _trainers(self, measurement: Measurement, devices: Sequence[str]) -> Trainers:
+    def trainers(self, measurement: Measurement, devices: Sequence[str]) -> Trainers:
+        """Return a place on each device; a device may be named several times."""
         back_end = measurement.sandbox
         if tuple(devices) in ((), (measurement.device,)):
             places = [Place(self.sandbox(measurement), measurement.device)]

@@ -3,18 +3,17 @@
 import re
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
-from queue import SimpleQueue
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from functools import partial
 
-import deltanas_tools.sandbox as sandboxes
+from deltanas_agent.trainers import Place, Trainers
 from deltanas_repo_store.entries import BaselineEntry
 from deltanas_repo_store.errors import BuildError, ConfigError
 from deltanas_repo_store.queries import checked_inputs
 from deltanas_repo_store.records import Architecture, Check
 from deltanas_repo_store.store import Store
-from deltanas_tools.checks import check_build, check_interface
-from deltanas_tools.sandbox import Limits, Sandbox
+from deltanas_tools.checks import Build, check_build, check_interface
+from deltanas_tools.sandbox import Limits
 
 BATCH = 4
 """Images of the batch that is run: enough for batch normalisation, and cheap."""
@@ -43,11 +42,10 @@ class InputSize:
 def check_all(
     store: Store,
     inputs: Sequence[InputSize],
+    trainers: Trainers,
     *,
     names: Callable[[str], bool] = lambda _: True,
     again: bool = False,
-    jobs: int,
-    choice: sandboxes.Choice = "auto",
     started: Callable[[int], None] = lambda _: None,
 ) -> Generator[tuple[str, Check]]:
     """Build baselines at every size, and yield each result when it is in the store.
@@ -67,23 +65,13 @@ def check_all(
         if size.text not in done.get(entry.id, ())
     ]
     started(len(waiting))
-    with ExitStack() as opened:
-        free: SimpleQueue[Sandbox] = SimpleQueue()
-        for _ in range(min(jobs, len(waiting))):
-            free.put(opened.enter_context(Sandbox(choice)))
-        pool = opened.enter_context(ThreadPoolExecutor(jobs))
-        under_way: dict[Future[Check], BaselineEntry] = {}
-        try:
-            for entry, size in waiting:
-                if len(under_way) >= jobs:
-                    yield from _ended(store, under_way)
-                architecture = store.get(entry.id)
-                under_way[pool.submit(_check, architecture, size, free)] = entry
-            while under_way:
-                yield from _ended(store, under_way)
-        finally:
-            for future in under_way:
-                future.cancel()
+    under_way: dict[Future[Check], BaselineEntry] = {}
+    for entry, size in waiting:
+        if len(under_way) >= len(trainers):
+            yield from _ended(store, under_way)
+        under_way[trainers.submit(partial(_check, store.get(entry.id), size))] = entry
+    while under_way:
+        yield from _ended(store, under_way)
 
 
 def _ended(
@@ -96,33 +84,28 @@ def _ended(
         yield entry.name, check
 
 
-def _check(architecture: Architecture, size: InputSize, free: "SimpleQueue[Sandbox]") -> Check:
-    sandbox = free.get()
+def _check(architecture: Architecture, size: InputSize, place: Place) -> Check:
     began = time.monotonic()
+    code = message = ""
+    build: Build | None = None
     try:
         check_interface(architecture.source)
         build = check_build(
             architecture,
             in_shape=size.in_shape,
             num_classes=size.num_classes,
-            sandbox=sandbox,
+            sandbox=place.sandbox,
             limits=LIMITS,
         )
     except BuildError as error:
-        return Check(
-            input=size.text,
-            code=error.code,
-            message=str(error)[:2000],
-            seconds=time.monotonic() - began,
-            isolation=sandbox.isolation,
-        )
-    finally:
-        free.put(sandbox)
+        code, message = error.code, str(error)[:2000]
     return Check(
         input=size.text,
-        num_params=build.num_params,
-        num_operations=build.num_operations,
-        trace=build.trace,
+        code=code,
+        message=message,
+        num_params=build.num_params if build else None,
+        num_operations=build.num_operations if build else None,
+        trace=build.trace if build else "",
         seconds=time.monotonic() - began,
-        isolation=sandbox.isolation,
+        isolation=place.sandbox.isolation,
     )

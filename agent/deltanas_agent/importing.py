@@ -1,6 +1,6 @@
 """Other people's networks into the store, in batches, with a report of what does not fit."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field
@@ -36,7 +36,6 @@ def import_networks(
     networks: Iterable[NewBaseline | Skipped],
     *,
     interface: bool,
-    progress: Callable[[int], None] = lambda _: None,
 ) -> ImportReport:
     """Import networks; with ``interface``, those alone that have the architecture interface.
 
@@ -60,7 +59,6 @@ def import_networks(
         trials += sum(
             len(report.trials) for each in batch if each.name in new for report in each.reported
         )
-        progress(len(batch))
         batch.clear()
 
     for each in networks:

@@ -13,7 +13,7 @@ from deltanas_agent.checking import InputSize, check_all
 from deltanas_mcp.cli.tables import error_console
 from deltanas_mcp.cli.training import INTERRUPTED
 from deltanas_mcp.settings import parse_measurement
-from deltanas_mcp.wiring import open_store
+from deltanas_mcp.wiring import open_workbench
 
 
 def check_everything(
@@ -23,17 +23,17 @@ def check_everything(
     sizes = [InputSize(text) for text in inputs]
     counts: dict[str, Counter[str]] = {size.text: Counter() for size in sizes}
     with (
-        open_store(store) as opened,
+        open_workbench(store) as bench,
         Progress(console=error_console, disable=not error_console.is_terminal) as bar,
     ):
         task = bar.add_task("baselines", total=None)
+        places = ["cpu"] * (jobs or os.cpu_count() or 1)
         results = check_all(
-            opened,
+            bench.store,
             sizes,
+            bench.trainers(parse_measurement(), places),
             names=lambda name: fnmatch.fnmatchcase(name, match),
             again=again,
-            jobs=jobs or os.cpu_count() or 1,
-            choice=parse_measurement().sandbox,
             started=lambda total: bar.update(task, total=total),
         )
         try:

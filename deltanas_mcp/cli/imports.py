@@ -55,8 +55,9 @@ def lemur(
 
     if with_rag:
         typer.secho(RAG_WARNING, fg="yellow", err=True)
-    with LemurPackage.open(package) as opened, open_store(store) as into:
+    with open_store(store) as into:
         done = {entry.name for entry in into.baselines()}
+    with LemurPackage.open(package) as opened:
         with dataset_progress() as progress:
             networks = opened.networks(include_rag=with_rag, done=done, progress=progress)
             _import(store, networks, interface=False, as_json=as_json)

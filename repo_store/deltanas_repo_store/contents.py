@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,8 +17,10 @@ from deltanas_repo_store.layout import (
     OUTPUT_FILE,
     RECORD_FILE,
     SOURCE_FILE,
+    architecture_objects,
+    record_files,
 )
-from deltanas_repo_store.messages import read_trailers
+from deltanas_repo_store.messages import outcome_message, read_trailers
 from deltanas_repo_store.records import (
     Architecture,
     ArchitectureId,
@@ -33,6 +36,7 @@ from deltanas_repo_store.repository.objects import (
     Commit,
     GitObject,
     blob,
+    commit,
     read_commit,
     tree,
     tree_files,
@@ -41,11 +45,36 @@ from deltanas_repo_store.repository.objects import (
 _Value = TypeVar("_Value")
 
 
-def folder(files: Mapping[str, str], folders: Mapping[str, str] = {}) -> list[GitObject]:
-    """Return the blobs of texts by name, and last their tree; ``folders`` are trees in it."""
+def folder(files: Mapping[str, str], written: Mapping[str, str] = {}) -> list[GitObject]:
+    """Return the blobs of texts by name, and last their tree; ``written`` blobs are in it too."""
     blobs = {name: blob(text) for name, text in files.items()}
-    files = {name: each.id for name, each in blobs.items()}
-    return [*blobs.values(), tree({**files, **folders})]
+    new = {name: each.id for name, each in blobs.items()}
+    return [*blobs.values(), tree({**new, **written})]
+
+
+class Finished(NamedTuple):
+    """The objects of a candidate that has ended."""
+
+    objects: list[GitObject]
+    commit: str
+    record: str
+
+
+def finished(outcome: Outcome, *, answer: str, unchanged: str, when: datetime) -> Finished:
+    """Return what is written of a candidate, whose ``answer`` is a blob already.
+
+    ``unchanged`` is its parent's tree, for an answer that made no source.
+    """
+    made = [] if outcome.architecture is None else architecture_objects(outcome.architecture)
+    result = commit(
+        tree_id=made[-1].id if made else unchanged,
+        parents=(outcome.pending.parent,),
+        author=outcome.pending.proposal.proposer,
+        when=when,
+        message=outcome_message(outcome),
+    )
+    record = folder(record_files(outcome), {ANSWER_FILE: answer})
+    return Finished([*made, result, *record], result.id, record[-1].id)
 
 
 def files_of(repository: Repository, tree_id: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from deltanas_repo_store.errors import StoreCorrupt
 from deltanas_repo_store.messages import read_trailers
@@ -84,6 +84,12 @@ class RejectedEntry(_CandidateEntry):
 
 
 Entry = Annotated[BaselineEntry | KeptEntry | RejectedEntry, Field(discriminator="status")]
+_ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
+
+
+def entry_of(text: object) -> Entry:
+    """Read an entry back from its JSON, as the index has it."""
+    return _ENTRY.validate_json(str(text))
 
 
 def fate(entry: BaselineEntry | KeptEntry | RejectedEntry) -> str:

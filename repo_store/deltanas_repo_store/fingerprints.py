@@ -8,13 +8,10 @@ training failed.
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from pydantic import TypeAdapter
-
-from deltanas_repo_store.entries import Entry
+from deltanas_repo_store.entries import Entry, entry_of
 from deltanas_repo_store.records import ArchitectureId
 from deltanas_repo_store.store import Store
 
-_ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 _COMPARED = "(a.status <> 'rejected' OR a.stage = 'train')"
 _UP_TO = " up to"
 """Ends the kind of the row that says up to which number everything has been computed."""
@@ -185,7 +182,7 @@ def entries_at(store: Store, found: Collection[int]) -> dict[int, Entry]:
         f"SELECT n, entry FROM architecture WHERE n IN ({', '.join('?' * len(found))})",
         tuple(found),
     )
-    return {int(str(number)): _ENTRY.validate_json(str(entry)) for number, entry in rows}
+    return {int(str(number)): entry_of(entry) for number, entry in rows}
 
 
 def numbers_of(store: Store, architecture_id: ArchitectureId) -> frozenset[int]:
@@ -205,4 +202,4 @@ def numbers_of_source(store: Store, architecture_id: ArchitectureId) -> frozense
 
 def _entries(store: Store, which: str, values: tuple[object, ...]) -> tuple[Entry, ...]:
     rows = store.index.rows(f"SELECT a.entry FROM {which} ORDER BY a.n LIMIT {_MOST}", values)
-    return tuple(_ENTRY.validate_json(str(entry)) for (entry,) in rows)
+    return tuple(entry_of(entry) for (entry,) in rows)

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from deltanas_repo_store.records import Kept, Rejected
+from deltanas_repo_store.records import Kept, Outcome, Rejected
 
 SUMMARY_LENGTH = 72
 """Characters of a summary in the subject; git's own tools expect about this many."""
@@ -59,6 +59,11 @@ def _more(count: int) -> str:
 def baseline_message(name: str) -> str:
     """Return the message of a baseline's root commit."""
     return _join(f"Baseline {name}", [], {"Baseline": name, "Status": "baseline"})
+
+
+def outcome_message(outcome: Outcome) -> str:
+    """Return the message of a candidate that has ended."""
+    return kept_message(outcome) if isinstance(outcome, Kept) else rejected_message(outcome)
 
 
 def kept_message(outcome: Kept) -> str:

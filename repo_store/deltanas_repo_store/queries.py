@@ -7,17 +7,15 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
-from deltanas_repo_store.entries import Entry, KeptEntry
+from deltanas_repo_store.entries import Entry, KeptEntry, entry_of
 from deltanas_repo_store.errors import UnknownArchitecture
 from deltanas_repo_store.records import ArchitectureId, Fraction, Name, Record
 from deltanas_repo_store.store import Store
 
 OURS = ""
 """Source of what was measured here, in the index."""
-
-_ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 
 
 class Standing(Record):
@@ -159,7 +157,7 @@ def _standing(
     source: Any,
     entry: Any,
 ) -> Standing:
-    found = _ENTRY.validate_json(entry)
+    found = entry_of(entry)
     kept = found if isinstance(found, KeptEntry) else None
     made_on = (
         kept is not None
@@ -202,7 +200,7 @@ def newest(
         "ORDER BY made DESC, n DESC LIMIT ?",
         [*values, limit],
     )
-    return tuple(_ENTRY.validate_json(str(entry)) for (entry,) in rows)
+    return tuple(entry_of(entry) for (entry,) in rows)
 
 
 def ancestors(store: Store, architecture_id: ArchitectureId) -> tuple[Entry, ...]:
@@ -221,7 +219,7 @@ def ancestors(store: Store, architecture_id: ArchitectureId) -> tuple[Entry, ...
     )
     if not rows:
         raise UnknownArchitecture(architecture_id)
-    found = (_ENTRY.validate_json(str(entry)) for (entry,) in rows)
+    found = (entry_of(entry) for (entry,) in rows)
     # One commit may have several names; a lineage has it once.
     return tuple({entry.id: entry for entry in found}.values())
 
@@ -241,7 +239,7 @@ def descendants(
         "SELECT depth, entry FROM down LIMIT ?",
         (architecture_id, limit),
     )
-    return tuple((int(str(depth)), _ENTRY.validate_json(str(entry))) for depth, entry in rows)
+    return tuple((int(str(depth)), entry_of(entry)) for depth, entry in rows)
 
 
 def names(store: Store, architecture_ids: Iterable[ArchitectureId]) -> dict[ArchitectureId, str]:

@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from deltanas_repo_store import messages
 from deltanas_repo_store.contents import (
     commit_of,
     files_of,
+    finished,
     folder,
     json_of,
     read_architecture,
@@ -34,12 +34,12 @@ from deltanas_repo_store.entries import (
     Entry,
     KeptEntry,
     RejectedEntry,
+    entry_of,
 )
 from deltanas_repo_store.errors import ConfigError, StoreBusy, UnknownArchitecture
 from deltanas_repo_store.index import Index
 from deltanas_repo_store.layout import (
     ALIASES,
-    ANSWER_FILE,
     CHECK_FILE,
     EVALUATION_FILE,
     PENDING,
@@ -47,12 +47,10 @@ from deltanas_repo_store.layout import (
     RECORDS,
     RESERVED_RUN,
     RUNS,
-    architecture_objects,
     baseline_objects,
     candidate_ref,
     checked_name,
     pending_text,
-    record_files,
     record_ref,
     superseded,
 )
@@ -67,10 +65,9 @@ from deltanas_repo_store.records import (
     Pending,
 )
 from deltanas_repo_store.repository import RefChange, Repository
-from deltanas_repo_store.repository.objects import GitObject, blob, commit, tree
+from deltanas_repo_store.repository.objects import GitObject, blob, tree
 
 _CAS_TRIES = 20
-_ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 
 
 def utc_now() -> datetime:
@@ -171,7 +168,7 @@ class Store:
 
     def _entries(self, which: str, *values: object) -> tuple[Entry, ...]:
         rows = self.index.rows(f"SELECT entry FROM architecture {which}", values)
-        return tuple(_ENTRY.validate_json(str(entry)) for (entry,) in rows)
+        return tuple(entry_of(entry) for (entry,) in rows)
 
     def named_refs(self, refs: Sequence[str]) -> dict[str, str]:
         """Return those of the refs that there are: ref to object id."""
@@ -261,7 +258,7 @@ class Store:
             "end_ref.name IN (? || substr(ref.name, ?), ? || substr(ref.name, ?))) ORDER BY name",
             [*values, KEPT, len(PENDING) + 1, REJECTED, len(PENDING) + 1],
         )
-        return tuple(read_pending(self.repository, str(tree_id)) for (tree_id,) in rows)
+        return tuple(read_pending(self.repository, str(blob_id)) for (blob_id,) in rows)
 
     def finish(self, outcome: Outcome) -> ArchitectureId:
         """Turn a pending candidate into a kept or rejected one, in one transaction.
@@ -269,53 +266,33 @@ class Store:
         Raises:
             StoreBusy: another process has finished this candidate.
         """
-        key, parent = outcome.pending.key, outcome.pending.parent
-        if outcome.architecture is None:
-            objects = [
-                GitObject(
-                    "tree", self.repository.read(commit_of(self.repository, parent).tree).data
-                )
-            ]
-        else:
-            objects = architecture_objects(outcome.architecture)
-        kept = isinstance(outcome, Kept)
-        message = (
-            messages.kept_message(outcome)
-            if isinstance(outcome, Kept)
-            else messages.rejected_message(outcome)
-        )
-        result = commit(
-            tree_id=objects[-1].id,
-            parents=(parent,),
-            author=outcome.pending.proposal.proposer,
-            when=self._clock(),
-            message=message,
-        )
-        pending = candidate_ref(PENDING, key)
+        key = outcome.pending.key
+        pending, recorded = candidate_ref(PENDING, key), candidate_ref(RECORDS, key)
+        kept, rejected = candidate_ref(KEPT, key), candidate_ref(REJECTED, key)
         reserved = self.repository.ref(pending)
         if reserved is None:
             raise StoreBusy(f"{key.run}/{key.name} is not pending: another process has finished it")
-        ends = [candidate_ref(place, key) for place in (KEPT, REJECTED)]
-        record = folder(record_files(outcome), {ANSWER_FILE: reserved})
-        recorded = candidate_ref(RECORDS, key)
+        parent = commit_of(self.repository, outcome.pending.parent)
+        made = finished(outcome, answer=reserved, unchanged=parent.tree, when=self._clock())
+        is_kept = isinstance(outcome, Kept)
         # The second decides. A git that is killed amid its renames leaves a record that nobody
         # reads, and the next takes its place; or a finished candidate, no longer `pending`.
         changes = [
-            RefChange(recorded, None, record[-1].id),
-            RefChange(ends[0] if kept else ends[1], None, result.id),
-            RefChange(ends[1] if kept else ends[0], None, None),
+            RefChange(recorded, None, made.record),
+            RefChange(kept if is_kept else rejected, None, made.commit),
+            RefChange(rejected if is_kept else kept, None, None),
             RefChange(pending, reserved, None),
         ]
-        objects += [result, *record]
         try:
-            self._write(objects, changes)
+            self._write(made.objects, changes)
         except StoreBusy:
             left_over = self.repository.ref(recorded)
-            if left_over is None or any(self.repository.ref(each) for each in ends):
+            if left_over is None or self.repository.ref(kept) or self.repository.ref(rejected):
                 raise
-            self._write(objects, [RefChange(recorded, left_over, record[-1].id), *changes[1:]])
+            changes[0] = RefChange(recorded, left_over, made.record)
+            self._write(made.objects, changes)
         self.repository.maintain_if_due()
-        return ArchitectureId(result.id)
+        return ArchitectureId(made.commit)
 
     def outcome(self, key: CandidateKey) -> Outcome:
         """Return the full record of a finished candidate.

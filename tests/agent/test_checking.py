@@ -1,9 +1,11 @@
 """Building every baseline: what works at which size is recorded, once."""
 
+from collections.abc import Generator
+
 import pytest
 
-from deltanas_agent import checking
 from deltanas_agent.checking import InputSize, check_all
+from deltanas_agent.trainers import Place, Trainers
 from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.records import Check
 from deltanas_repo_store.repository import MemoryRepository
@@ -15,9 +17,10 @@ from tests.networks_for_tests import architecture, network
 SIZES = [InputSize("3x32x32-10"), InputSize("1x28x28-10")]
 
 
-@pytest.fixture(autouse=True)
-def warm(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checking, "Sandbox", lambda choice: Lent(sandbox))
+@pytest.fixture
+def trainers(sandbox: Sandbox) -> Generator[Trainers]:
+    with Trainers([Place(Lent(sandbox), "cpu")]) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -32,25 +35,25 @@ def checks(store: Store, name: str) -> dict[str, Check]:
     return {each.input: each for each in store.checks(store.resolve(name))}
 
 
-def test_what_works_and_what_does_not_is_recorded(store: Store) -> None:
-    list(check_all(store, SIZES, jobs=1))
+def test_what_works_and_what_does_not_is_recorded(store: Store, trainers: Trainers) -> None:
+    list(check_all(store, SIZES, trainers))
     good, bad = checks(store, "good"), checks(store, "bad")
     assert {size: each.code for size, each in good.items()} == {"1x28x28-10": "", "3x32x32-10": ""}
     assert good["3x32x32-10"].num_params == 314
     assert bad["3x32x32-10"].code == "forward"
 
 
-def test_what_was_checked_is_left_out_the_next_time(store: Store) -> None:
-    first = check_all(store, SIZES, jobs=1)
+def test_what_was_checked_is_left_out_the_next_time(store: Store, trainers: Trainers) -> None:
+    first = check_all(store, SIZES, trainers)
     next(first)
     first.close()
-    assert len(list(check_all(store, SIZES, jobs=1))) == 3
-    assert list(check_all(store, SIZES, jobs=1)) == []
-    assert len(list(check_all(store, SIZES, jobs=1, again=True))) == 4
+    assert len(list(check_all(store, SIZES, trainers))) == 3
+    assert list(check_all(store, SIZES, trainers)) == []
+    assert len(list(check_all(store, SIZES, trainers, again=True))) == 4
 
 
-def test_names_choose_baselines(store: Store) -> None:
-    found = check_all(store, SIZES[:1], jobs=2, names=lambda name: name == "good")
+def test_names_choose_baselines(store: Store, trainers: Trainers) -> None:
+    found = check_all(store, SIZES[:1], trainers, names=lambda name: name == "good")
     assert [name for name, _ in found] == ["good"]
 
 

@@ -126,3 +126,13 @@ def test_maintenance_that_fails_does_not_fail_the_candidate(
     monkeypatch.setattr(maintenance, "STEPS", (("nonsense", ("no-such-command",)),))
     fill(store, 2)
     assert len(store.candidates("night")) == 2
+
+
+def test_an_import_of_many_packs_makes_it_due(git_store: tuple[Path, Store]) -> None:
+    path, store = git_store
+    for number in range(maintenance.MOST_PACKS + 1):
+        assert not maintenance.is_due(path)
+        store.repository.write_pack([blob(f"network {number}")])
+    assert maintenance.is_due(path)
+    repository_of(store).maintain()
+    assert not maintenance.is_due(path)

@@ -11,9 +11,7 @@ from deltanas_repo_store.sharing.merging import derived, plan
 from deltanas_repo_store.sharing.record_merge import beside, merged_files
 
 ids = st.sampled_from([f"{digit}" * 40 for digit in "0123456789ab"])
-files_of_records = st.sampled_from(
-    ["evaluation-a.json", "evaluation-b.json", "output.txt", "pending/"]
-)
+files_of_records = st.sampled_from(["evaluation-a.json", "evaluation-b.json", "output.txt"])
 steps = st.lists(st.tuples(files_of_records, ids), max_size=4)
 
 
@@ -54,7 +52,6 @@ def test_merging_a_record_again_changes_nothing(one: dict[str, str], other: dict
 
 def test_names_beside_and_before_differ() -> None:
     assert beside("evaluation-a.json", "1" * 40) == "also-evaluation-a-11111111.json"
-    assert beside("pending/", "1" * 40) == "also-pending-11111111/"
 
 
 def digest(*facts: str) -> str:

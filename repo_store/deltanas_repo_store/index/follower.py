@@ -239,6 +239,9 @@ class Index:
         objects: Mapping[str, GitObject],
     ) -> None:
         commits = self._read({oid: ref for ref, oid in refs}, objects)
+        for ref, oid in refs:
+            if (kind := commits[oid].kind) != "commit":
+                raise self._repository.broken(ref, f"names a {kind}, not a commit")
         connection.executemany(
             f"INSERT INTO architecture VALUES (NULL{', ?' * 11})",
             [architecture_row(ref, oid, commits[oid]) for ref, oid in refs],

@@ -80,10 +80,7 @@ def _needs(wanted: str, top: str, read: Callable[[str], GitObject | None]) -> bo
         return False
     if found.kind == "commit":
         return _needs(wanted, found.data[5:45].decode(errors="replace"), read)
-    if bytes.fromhex(wanted) in found.data:
-        return True
-    folders = re.findall(rb"40000 [^\0]+\0(.{20})", found.data, re.DOTALL)
-    return any(_needs(wanted, each.hex(), read) for each in folders)
+    return bytes.fromhex(wanted) in found.data
 
 
 def _parents(found: GitObject | None) -> tuple[str, ...]:

@@ -6,15 +6,22 @@ is packed again only a logarithmic number of times.
 Source: git-repack(1), git-pack-refs(1), git-commit-graph(1).
 """
 
+import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from deltanas_repo_store.records import Record
 
 DUE_OBJECTS = 6000
 """Loose objects from which maintenance is due: those of a thousand candidates."""
+
+ID_LENGTH = 40
+"""Digits of an object's id: the first two are its folder's name."""
+MOST_PACKS = 8
+"""Packs from which maintenance is due: an import leaves one for each 500 networks, and their refs
+as files. Merged geometrically there are fewer."""
 
 LEFT_OVER_SECONDS = 24 * 3600.0
 """Age from which a temporary file can only be left over from a process that was killed."""
@@ -40,11 +47,12 @@ class Maintained(Record):
 
 
 def is_due(repository: Path) -> bool:
-    """Say whether about a thousand candidates are loose, by looking at one folder of 256."""
-    try:
-        return len(os.listdir(repository / "objects" / "17")) * 256 > DUE_OBJECTS
-    except FileNotFoundError:
-        return False
+    """Say whether about a thousand candidates are loose, by one folder of 256, or packs many."""
+    objects = repository / "objects"
+    with contextlib.suppress(FileNotFoundError):
+        if len(os.listdir(objects / "17")) * 256 > DUE_OBJECTS:
+            return True
+    return sum(name.endswith(".pack") for name in os.listdir(objects / "pack")) > MOST_PACKS
 
 
 def maintain(
@@ -57,29 +65,42 @@ def maintain(
         git(*command)
     progress("left-over files")
     removed = _remove_left_over(repository / "objects")
-    packs = list((repository / "objects" / "pack").glob("*.pack"))
-    files = [each for each in (repository / "objects").rglob("*") if each.is_file()]
-    packed_refs = repository / "packed-refs"
-    sizes = [each.stat().st_size for each in (*files, packed_refs) if each.exists()]
+    objects = repository / "objects"
+    packs = list((objects / "pack").glob("*.pack"))
     return Maintained(
         loose_before=before,
         loose_after=_loose(repository),
         packs=len(packs),
-        bytes=sum(sizes),
+        bytes=sum(map(_size, [*_files(objects), repository / "packed-refs"])),
         removed=removed,
     )
 
 
 def _loose(repository: Path) -> int:
-    return sum(1 for _ in (repository / "objects").glob("[0-9a-f][0-9a-f]/" + "[0-9a-f]" * 38))
+    names = (each.parent.name + each.name for each in _files(repository / "objects"))
+    return sum(len(name) == ID_LENGTH for name in names)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder. Others write meanwhile: what vanishes is passed over."""
+    for place, _, names in os.walk(folder):
+        yield from (Path(place) / name for name in names)
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _remove_left_over(objects: Path) -> int:
     """Remove temporary files that are a day old; git itself leaves them to ``git gc``."""
     removed = 0
-    for pattern in ("*/tmp_*", "pack/.tmp-*"):
-        for each in objects.glob(pattern):
-            if each.is_file() and time.time() - each.stat().st_mtime > LEFT_OVER_SECONDS:
-                each.unlink(missing_ok=True)
-                removed += 1
+    for each in _files(objects):
+        if each.name.startswith(("tmp_", ".tmp-")):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - each.stat().st_mtime > LEFT_OVER_SECONDS:
+                    each.unlink()
+                    removed += 1
     return removed

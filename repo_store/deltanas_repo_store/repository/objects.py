@@ -16,7 +16,6 @@ from typing import Literal
 Kind = Literal["blob", "tree", "commit"]
 
 FILE_MODE = b"100644"
-FOLDER_MODE = b"40000"
 
 
 @dataclass(frozen=True)
@@ -54,31 +53,26 @@ def blob(text: str) -> GitObject:
 
 
 def tree(files: Mapping[str, str]) -> GitObject:
-    """Return the tree that has ``files``: name to blob id, and ``name/`` to tree id."""
-    # Git sorts folders as if their names ended in a slash.
-    return GitObject("tree", b"".join(_tree_entry(name, files[name]) for name in sorted(files)))
-
-
-def _tree_entry(name: str, object_id: str) -> bytes:
-    mode = FOLDER_MODE if name.endswith("/") else FILE_MODE
-    return b"%s %s\0%s" % (mode, name.removesuffix("/").encode(), bytes.fromhex(object_id))
+    """Return the flat tree that has ``files``: name to blob id."""
+    entries = sorted((name.encode(), bytes.fromhex(blob_id)) for name, blob_id in files.items())
+    return GitObject(
+        "tree", b"".join(b"%s %s\0%s" % (FILE_MODE, name, sha) for name, sha in entries)
+    )
 
 
 def tree_files(data: bytes) -> dict[str, str]:
-    """Read the files and folders of a tree back, as `tree` takes them.
+    """Read the files of a flat tree back: name to blob id.
 
     Raises:
-        ValueError: the data is not a tree of plain files and folders.
+        ValueError: the data is not a tree of plain files.
     """
     files: dict[str, str] = {}
     at = 0
     while at < len(data):
         space, nul = data.find(b" ", at), data.find(b"\0", at)
-        mode = data[at:space]
-        if not at < space < nul or nul + 21 > len(data) or mode not in (FILE_MODE, FOLDER_MODE):
-            raise ValueError("not a tree of plain files and folders")
-        name = data[space + 1 : nul].decode() + ("/" if mode == FOLDER_MODE else "")
-        files[name] = data[nul + 1 : nul + 21].hex()
+        if not at < space < nul or nul + 21 > len(data) or data[at:space] != FILE_MODE:
+            raise ValueError("not a flat tree of plain files")
+        files[data[space + 1 : nul].decode()] = data[nul + 1 : nul + 21].hex()
         at = nul + 21
     return files
 

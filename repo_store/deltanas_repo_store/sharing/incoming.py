@@ -86,9 +86,8 @@ def record_tree(repository: GitRepository, tree_id: str) -> dict[str, str]:
     if len(files) > MAX_FILES:
         raise StoreCorrupt(f"it has {len(files)} files, more than {MAX_FILES}")
     for name in files:
-        plain = name.removesuffix("/")
-        is_simple = plain.isascii() and plain.isprintable() and not set(plain) & set("/\\ ")
-        if not is_simple or plain.startswith(".") or name.endswith("/"):
+        is_simple = name.isascii() and name.isprintable() and not set(name) & set("/\\ ")
+        if not is_simple or name.startswith("."):
             raise StoreCorrupt(f"it has {name[:80]!r}, which no record has")
     return files
 
@@ -148,38 +147,26 @@ class Incoming:
     # Trees
 
     def _read_trees(self, trees: set[str]) -> None:
-        """Read all trees, their folders too, and the sizes of what is in them, at once."""
+        """Read all trees, and the sizes of what is in them, at once."""
         self._trees: dict[str, dict[str, str] | StoreCorrupt] = {}
-        waiting = trees
-        while waiting:
-            for tree_id, (kind, size) in kinds_and_sizes(self._repository, waiting).items():
-                if kind != "tree" or size > MAX_BYTES:
-                    self._trees[tree_id] = StoreCorrupt(f"it is a {kind} of {size} bytes")
-                    continue
-                try:
-                    self._trees[tree_id] = record_tree(self._repository, tree_id)
-                except StoreCorrupt as error:
-                    self._trees[tree_id] = error
-            waiting = {
-                object_id
-                for files in self._trees.values()
-                if not isinstance(files, StoreCorrupt)
-                for name, object_id in files.items()
-                if name.endswith("/")
-            } - self._trees.keys()
+        for tree_id, (kind, size) in kinds_and_sizes(self._repository, trees).items():
+            if kind != "tree" or size > MAX_BYTES:
+                self._trees[tree_id] = StoreCorrupt(f"it is a {kind} of {size} bytes")
+                continue
+            try:
+                self._trees[tree_id] = record_tree(self._repository, tree_id)
+            except StoreCorrupt as error:
+                self._trees[tree_id] = error
         files = [each for each in self._trees.values() if not isinstance(each, StoreCorrupt)]
-        everything = set(chain.from_iterable(each.values() for each in files)) - set(self._trees)
+        everything = set(chain.from_iterable(each.values() for each in files))
         self._sizes = kinds_and_sizes(self._repository, everything)
 
     def _files(self, tree_id: str, largest: int) -> dict[str, str]:
-        """Return the files of a tree whose blobs, those of its folders too, have a fair size."""
+        """Return the files of a tree whose blobs have a fair size."""
         files = self._trees[tree_id]
         if isinstance(files, StoreCorrupt):
             raise files
         for name, object_id in files.items():
-            if name.endswith("/"):
-                self._files(object_id, largest)
-                continue
             kind, size = self._sizes[object_id]
             if kind != "blob" or size > largest:
                 raise StoreCorrupt(f"its {name} is a {kind} of {size} bytes")
@@ -188,8 +175,6 @@ class Incoming:
     def _check_tree(self, ref: str, tree_id: str) -> None:
         place, name = split(ref)
         files = self._files(tree_id, MAX_ADAPTER_BYTES if place == ADAPTERS else MAX_BYTES)
-        if place != RECORDS and any(each.endswith("/") for each in files):
-            raise StoreCorrupt("it has a folder")
         if place == RUNS:
             json_of(self._repository, files, "run.json", _RUN)
         elif place == RECORDS:

@@ -14,13 +14,11 @@ from deltanas_repo_store.layout import superseded
 
 def beside(name: str, object_id: str) -> str:
     """Return the name of a version that somebody else measured under the same conditions."""
-    if name.endswith("/"):
-        return f"also-{name[:-1]}-{object_id[:8]}/"
     return f"also-{name.removesuffix('.json')}-{object_id[:8]}.json"
 
 
 def merged_files(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
-    """Return the union of two records: name to object id, and ``name/`` for a folder.
+    """Return the union of two records: name to blob id.
 
     Of several versions that nobody replaced, the one with the smallest id has the name.
     """
