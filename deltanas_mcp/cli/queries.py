@@ -91,7 +91,7 @@ def log(
     if status is not None:
         raise typer.BadParameter("works with --json alone", param_hint="--status")
     what = (
-        ["--all"]
+        ["--exclude=refs/adapters/*", "--all"]
         if run is None
         else [f"--glob=refs/heads/delta/{run}/*", f"--glob=refs/rejected/{run}/*"]
     )

@@ -75,6 +75,7 @@ def _counts(shared: "Shared") -> str:
         _number(shared.candidates, "candidate") + runs if shared.candidates else "",
         _number(shared.runs, "run") if shared.runs and not shared.candidates else "",
         _number(shared.adapters, "adapter") if shared.adapters else "",
+        _number(shared.promotions, "promotion") if shared.promotions else "",
         _number(shared.evaluations, "evaluation") if shared.evaluations else "",
     ]
     told = ", ".join(filter(None, counts))

@@ -9,9 +9,13 @@
 ``refs/records/baseline/<name>``          tree: evaluations of a baseline
 ``refs/runs/<run>``                       tree: the run's resolved configuration, and its id
 ``refs/aliases/<name>``                   commit of a baseline that has this name as well
+``refs/adapters/<run>/c01``               adapter: commit on the adapter that it was tuned from
+``refs/promotions/<run>/p001``            blob: from when on the run uses which adapter
 ========================================  =====================================================
 
-Pending, records and runs are no commits, so that ``git log --all`` is the lineage.
+Pending, records, runs and promotions are no commits, so that ``git log --all`` is the lineage;
+adapters are one of their own in it, which ``--exclude='refs/adapters/*'`` before ``--all`` leaves
+out.
 """
 
 import json
@@ -31,6 +35,8 @@ PENDING = "refs/pending/"
 RECORDS = "refs/records/"
 RUNS = "refs/runs/"
 ALIASES = "refs/aliases/"
+ADAPTERS = "refs/adapters/"
+PROMOTIONS = "refs/promotions/"
 EVALUATION_FILE = "evaluation-"
 REPORTED_FILE = "reported-"
 CHECK_FILE = "check-"

@@ -58,7 +58,7 @@ def _more(count: int) -> str:
 
 def baseline_message(name: str) -> str:
     """Return the message of a baseline's root commit."""
-    return _join(f"Baseline {name}", [], {"Baseline": name, "Status": "baseline"})
+    return compose(f"Baseline {name}", [], {"Baseline": name, "Status": "baseline"})
 
 
 def outcome_message(outcome: Outcome) -> str:
@@ -77,7 +77,7 @@ def kept_message(outcome: Kept) -> str:
         f"(parent {outcome.parent_accuracy:.4f}, {gain:+.4f}{noise}) · "
         f"{run.num_params / 1e6:.2f} M params · {outcome.seconds:.1f} s"
     )
-    return _join(
+    return compose(
         subject,
         [body],
         {
@@ -121,7 +121,7 @@ def rejected_message(outcome: Rejected) -> str:
     if outcome.novelty is not None:
         trailers["Novelty"] = f"{outcome.novelty.similarity:.4f}"
     subject = f"{_summary(outcome)} · rejected: {clean_line(reason.code, 40)}"
-    return _join(subject, [line for line in lines if line][:MAX_BODY_LINES], trailers)
+    return compose(subject, [line for line in lines if line][:MAX_BODY_LINES], trailers)
 
 
 def read_trailers(message: str) -> dict[str, str]:
@@ -159,7 +159,8 @@ def _origin(outcome: Kept | Rejected) -> dict[str, str]:
     }
 
 
-def _join(subject: str, body: list[str], trailers: Mapping[str, str]) -> str:
+def compose(subject: str, body: list[str], trailers: Mapping[str, str]) -> str:
+    """Return a message: its subject, lines for people, and trailers for tools."""
     # The indentation keeps a body line from ever being read, or grepped, as a trailer.
     paragraphs = [subject, "\n".join(f"  {line}" for line in body)]
     paragraphs.append("\n".join(f"{key}: {value}" for key, value in trailers.items()))

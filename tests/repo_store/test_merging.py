@@ -73,6 +73,7 @@ def stores(draw: st.DrawFn) -> dict[str, str]:
     ).items():
         refs[f"refs/runs/{run}"] = digest(run, identity)
         refs |= draw(candidates(run, identity))
+        refs |= draw(promotions(run, identity))
     return refs | draw(candidates("without-an-id", ""))
 
 
@@ -87,6 +88,16 @@ def candidates(draw: st.DrawFn, run: str, identity: str) -> dict[str, str]:
         place = "rejected" if made[0] < "6" else "heads/delta"
         refs |= {f"refs/{place}/{slot}": made, f"refs/records/{slot}": digest(made)}
     return refs
+
+
+@st.composite
+def promotions(draw: st.DrawFn, run: str, identity: str) -> dict[str, str]:
+    """The refs of a row of promotions; what each one is depends on those before it."""
+    row = draw(st.text("ab", max_size=3))
+    return {
+        f"refs/promotions/{run}/p00{number}": digest(run, identity, "row", row[:number])
+        for number in range(1, len(row) + 1)
+    }
 
 
 def no_files(_: str) -> dict[str, str]:
@@ -118,6 +129,23 @@ def test_each_commit_keeps_its_record(here: dict[str, str], there: dict[str, str
 
 
 @given(stores(), stores())
+def test_a_run_goes_on_as_there_or_stays_as_it_is(
+    here: dict[str, str], there: dict[str, str]
+) -> None:
+    pulled = after(here, there)
+    for run in {ref.split("/")[2] for ref in here if ref.startswith("refs/runs/")}:
+        ours, theirs, now = (row_of(run, each) for each in (here, there, pulled))
+        is_same = there.get(f"refs/runs/{run}") == here[f"refs/runs/{run}"]
+        goes_on = is_same and theirs[: len(ours)] == ours
+        assert now == (theirs if goes_on else ours)
+
+
+@given(stores(), stores())
+def test_a_plan_brings_every_promotion(here: dict[str, str], there: dict[str, str]) -> None:
+    assert promoted(after(here, there)) == promoted(here) | promoted(there)
+
+
+@given(stores(), stores())
 def test_a_plan_that_was_carried_out_has_nothing_left_to_do(
     here: dict[str, str], there: dict[str, str]
 ) -> None:
@@ -135,6 +163,16 @@ def test_when_all_have_pulled_from_all_in_any_order_twice_nothing_is_left_to_do(
         peers[here] = after(peers[here], peers[there])
     assert commits(peers[0]) == commits(peers[1]) == commits(peers[2])
     assert all(peers[here] == after(peers[here], peers[there]) for here, there in order)
+
+
+def row_of(run: str, refs: Mapping[str, str]) -> list[str]:
+    """A run's promotions in their order."""
+    return [refs[ref] for ref in sorted(refs) if ref.startswith(f"refs/promotions/{run}/")]
+
+
+def promoted(refs: Mapping[str, str]) -> set[str]:
+    """All promotions of a store, wherever they stand."""
+    return {oid for ref, oid in refs.items() if ref.startswith("refs/promotions/")}
 
 
 def test_a_long_name_is_cut_to_what_a_name_may_have() -> None:

@@ -173,17 +173,6 @@ def test_a_push_to_an_empty_repository_and_a_pull_from_it_make_the_same_store(
     assert anna.push(hub) == Shared()
 
 
-def test_adapters_follow_their_runs(anna: Peer, ben: Peer) -> None:
-    begin(anna)
-    begin(ben, summary="b")
-    blob = git(ben.path, "hash-object", "-w", "--stdin", given="weights")
-    adapter = git(ben.path, "mktree", given=f"100644 blob {blob}\tadapter_model.safetensors\n")
-    git(ben.path, "update-ref", "refs/adapters/night/c01", adapter)
-    assert anna.pull(ben).adapters == 1
-    [run] = set(anna.store.runs()) - {"night"}
-    assert anna.refs()[f"refs/adapters/{run}/c01"] == adapter
-
-
 def test_what_was_pushed_can_be_cloned_and_pulled_from(
     anna: Peer, ben: Peer, hub: Path, tmp_path: Path
 ) -> None:

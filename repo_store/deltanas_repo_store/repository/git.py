@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import git
 from git.exc import GitCommandError, InvalidGitRepositoryError, NoSuchPathError
@@ -30,7 +30,7 @@ from deltanas_repo_store.errors import StoreBusy, StoreCorrupt, StoreError, Unre
 from deltanas_repo_store.repository import RefChange, damage
 from deltanas_repo_store.repository.loose import write_loose
 from deltanas_repo_store.repository.maintenance import Maintained, is_due, maintain
-from deltanas_repo_store.repository.objects import GitObject, Kind
+from deltanas_repo_store.repository.objects import GitObject, Kind, file_id
 from deltanas_repo_store.repository.packs import pack
 from deltanas_repo_store.repository.ref_listing import last_line, list_refs
 from deltanas_repo_store.repository.ref_locks import (
@@ -46,6 +46,9 @@ logger = logging.getLogger(__name__)
 
 FORMAT = "2"
 """Version of the store's layout, kept in the repository's configuration."""
+
+BIG_FILE = "1m"
+"""From here on git keeps no blob in memory; for deltas, which weights lack, it would keep fifty."""
 
 LOCK_PATIENCE_SECONDS = 10.0
 """How long a write waits for another writer of the same ref; a transaction takes milliseconds."""
@@ -81,17 +84,9 @@ def create_repository(path: Path, *, head: str = "main") -> None:
     try:
         with _told_as_store_errors(path):
             # Not the user's template: its hooks would run on every write.
+            init = ["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1"]
             git.Git().execute(
-                [
-                    "git",
-                    "init",
-                    "--quiet",
-                    "--bare",
-                    "--template=",
-                    "--object-format=sha1",
-                    f"--initial-branch={head}",
-                    str(made),
-                ],
+                [*init, f"--initial-branch={head}", str(made)],
                 # Of a user who prefers another: the index looks at files of refs.
                 env={"GIT_DEFAULT_REF_FORMAT": "files"},
             )
@@ -99,6 +94,7 @@ def create_repository(path: Path, *, head: str = "main") -> None:
                 config.set_value("deltanas", "format", FORMAT)
                 # Loose objects and refs reach the disk before a write is acknowledged.
                 config.set_value("core", "fsync", "committed")
+                config.set_value("core", "bigFileThreshold", BIG_FILE)
                 config.set_value("gc", "auto", "0")
             made.chmod(0o755)
             made.rename(path)
@@ -137,9 +133,11 @@ class GitRepository:
         environment = {
             "GIT_DIR": str(path),
             "GIT_OBJECT_DIRECTORY": str(path / "objects"),
-            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_COUNT": "2",
             "GIT_CONFIG_KEY_0": "core.hooksPath",
             "GIT_CONFIG_VALUE_0": os.devnull,
+            "GIT_CONFIG_KEY_1": "core.bigFileThreshold",  # of a copy of a store
+            "GIT_CONFIG_VALUE_1": BIG_FILE,
             "LC_ALL": "C",
         }
         self._repo.git.update_environment(**environment)
@@ -169,10 +167,22 @@ class GitRepository:
     def write_pack(self, objects: Iterable[GitObject]) -> None:
         """Write many objects as one pack; none is there before all are."""
         with _told_as_store_errors(self._path), tempfile.TemporaryFile() as packed:
-            for part in pack(objects):
-                packed.write(part)
+            packed.writelines(pack(objects))
             packed.seek(0)
             self._git("index-pack", "--stdin", istream=packed)
+
+    def write_file(self, file: IO[bytes]) -> str:
+        """Write a file's bytes as a blob, and return its id."""
+        with _told_as_store_errors(self._path):
+            os.lseek(file.fileno(), 0, os.SEEK_SET)  # Python may have read ahead
+            return self._git("hash-object", "-w", "--stdin", istream=file)
+
+    def read_file(self, blob_id: str, file: IO[bytes]) -> None:
+        """Fill an empty file with a blob's bytes, or raise `StoreCorrupt`."""
+        with _told_as_store_errors(self._path), contextlib.suppress(GitCommandError):
+            self._git("cat-file", "blob", blob_id, output_stream=file)
+        if file_id(file) != blob_id:
+            raise self._unreadable(blob_id)
 
     def read(self, object_id: str) -> GitObject:
         """Return an object, or raise `StoreCorrupt`."""

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from deltanas_repo_store.errors import StoreBusy, StoreCorrupt, UnreadableObject
 from deltanas_repo_store.repository.objects import GitObject
@@ -28,6 +29,17 @@ class MemoryRepository:
     def write_pack(self, objects: Iterable[GitObject]) -> None:
         """Keep the objects."""
         self.write(objects)
+
+    def write_file(self, file: IO[bytes]) -> str:
+        """Keep the bytes of a file."""
+        file.seek(0)
+        made = GitObject("blob", file.read())
+        self.write([made])
+        return made.id
+
+    def read_file(self, blob_id: str, file: IO[bytes]) -> None:
+        """Write a blob into a file, or raise `StoreCorrupt`."""
+        file.write(self.read(blob_id).data)
 
     def read(self, object_id: str) -> GitObject:
         """Return an object, or raise `StoreCorrupt`."""

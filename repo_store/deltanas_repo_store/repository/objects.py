@@ -6,16 +6,19 @@ Source: Git documentation, "Git Internals - Git Objects" and gitformat-commit.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Literal
+from typing import IO, Literal
 
 Kind = Literal["blob", "tree", "commit"]
 
 FILE_MODE = b"100644"
+_PIECE = 1 << 20
+"""Bytes of a file that are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,16 @@ class Commit:
 def blob(text: str) -> GitObject:
     """Return the blob that holds ``text`` as UTF-8."""
     return GitObject("blob", text.encode())
+
+
+def file_id(file: IO[bytes]) -> str:
+    """Return the id that the blob of a file's bytes has, without having them in memory."""
+    file.seek(0)  # which writes what is not written yet
+    size = os.fstat(file.fileno()).st_size
+    digest = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    while piece := file.read(_PIECE):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def tree(files: Mapping[str, str]) -> GitObject:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from deltanas_repo_store.errors import StoreCorrupt
 from deltanas_repo_store.repository.objects import Commit, GitObject
@@ -45,6 +45,22 @@ class Repository(Protocol):
 
     def write_pack(self, objects: Iterable[GitObject]) -> None:
         """Write many objects durably, all or none. Raises `StoreError` where it cannot be done."""
+        ...
+
+    def write_file(self, file: IO[bytes]) -> str:
+        """Write a file's bytes durably as a blob, a piece at a time, and return its id.
+
+        Raises:
+            StoreError: that cannot be done.
+        """
+        ...
+
+    def read_file(self, blob_id: str, file: IO[bytes]) -> None:
+        """Fill an empty file with a blob's bytes, a piece at a time.
+
+        Raises:
+            StoreCorrupt: the blob is not there, or damaged.
+        """
         ...
 
     def read(self, object_id: str) -> GitObject:

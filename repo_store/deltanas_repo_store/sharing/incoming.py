@@ -10,13 +10,18 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from deltanas_repo_store.contents import files_of, json_of, read_outcome
+from deltanas_repo_store.adapters.files import MAX_FACTS_BYTES
+from deltanas_repo_store.adapters.message import read_adapter
+from deltanas_repo_store.adapters.records import AdapterKey, Promotion, promotion_number
+from deltanas_repo_store.contents import files_of, json_of, read_outcome, text_of
 from deltanas_repo_store.entries import BASELINES, KEPT, REJECTED, read_entry
 from deltanas_repo_store.errors import DeltaNasError, StoreCorrupt
 from deltanas_repo_store.layout import (
+    ADAPTERS,
     ALIASES,
     CHECK_FILE,
     EVALUATION_FILE,
+    PROMOTIONS,
     RECORDS,
     REPORTED_FILE,
     RESERVED_RUN,
@@ -34,14 +39,20 @@ from deltanas_repo_store.reported import Reported, Skipped
 from deltanas_repo_store.repository import RefCommit
 from deltanas_repo_store.repository.git import GitRepository
 from deltanas_repo_store.repository.objects import read_commit
-from deltanas_repo_store.sharing.incoming_commits import MAX_BYTES, commit_faults, kinds_and_sizes
-from deltanas_repo_store.sharing.merge_plan import ADAPTERS, BASELINE_RECORDS, SHARED, split
+from deltanas_repo_store.sharing.incoming_commits import (
+    MAX_BYTES,
+    TreeFaults,
+    adapter_faults,
+    architecture_faults,
+    commit_faults,
+    kinds_and_sizes,
+)
+from deltanas_repo_store.sharing.merge_plan import BASELINE_RECORDS, SHARED, split
 
-MAX_ADAPTER_BYTES = 1024**3
 MAX_FILES = 10_000
 """Of a record: that many measurements of one architecture are no honest work."""
 
-_COMMITS = (BASELINES, ALIASES, KEPT, REJECTED)
+_ARCHITECTURES = (BASELINES, ALIASES, KEPT, REJECTED)
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 _RUN = TypeAdapter(dict[str, object])
 _KINDS: tuple[tuple[str, TypeAdapter[Any]], ...]
@@ -64,16 +75,23 @@ def fault_of_name(ref: str) -> str:
         if ref.startswith(BASELINE_RECORDS):
             _NAME.validate_python(second)
             return ""
-        if place == ADAPTERS:
-            second = f"{second}-001"
-        is_same = second is None or CandidateKey.parse(first, second).name == second
+        if second is not None:
+            _check_slot(place, first, second)
     except (StopIteration, ValueError):
-        is_same = False
-    if not is_same:
         return "its name is none that a store gives"
     if first == RESERVED_RUN and place not in (BASELINES, ALIASES):
         return f"no run can be called {RESERVED_RUN!r}"
     return ""
+
+
+def _check_slot(place: str, run: str, slot: str) -> None:
+    """Raise `ValueError` where a run cannot have a ref of this name in this place."""
+    if place == ADAPTERS:
+        AdapterKey.parse(run, slot)
+    elif place == PROMOTIONS:
+        promotion_number(slot)
+    elif CandidateKey.parse(run, slot).name != slot:
+        raise ValueError(f"{slot} is written in another way")
 
 
 def record_tree(repository: GitRepository, tree_id: str) -> dict[str, str]:
@@ -118,15 +136,20 @@ class Incoming:
         self._check(new)
 
     def _check(self, new: Mapping[str, str]) -> None:
-        heads = {ref: object_id for ref, object_id in new.items() if ref.startswith(_COMMITS)}
-        here = {oid for ref, oid in self._known.items() if ref.startswith(_COMMITS)}
-        faults = commit_faults(self._repository, set(heads.values()), here)
-        self._read_trees({new[ref] for ref in new if ref not in heads})
-        # A record's candidate is judged before it.
+        faults = {
+            **self._faults_of(_ARCHITECTURES, new, architecture_faults),
+            **self._faults_of((ADAPTERS,), new, adapter_faults),
+        }
+        promotions = {ref: new[ref] for ref in new if ref.startswith(PROMOTIONS)}
+        trees = new.keys() - faults.keys() - promotions.keys()
+        self._read_trees({new[ref] for ref in trees}, {*promotions.values()})
+        # A record's candidate is judged before it, and a promotion's adapter.
         for ref in sorted(new, key=lambda each: (SHARED.index(split(each)[0]), each)):
             try:
-                if ref in heads:
-                    self._check_commit(ref, new[ref], faults.get(new[ref], ""))
+                if ref in faults:
+                    self._check_commit(ref, new[ref], faults[ref])
+                elif ref in promotions:
+                    self._check_promotion(new[ref])
                 else:
                     self._check_tree(ref, new[ref])
             except (DeltaNasError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -135,19 +158,39 @@ class Incoming:
             else:
                 self.refs[ref] = new[ref]
 
+    def _faults_of(
+        self, places: tuple[str, ...], new: Mapping[str, str], tree_faults: TreeFaults
+    ) -> dict[str, str]:
+        """Return what is wrong with the commits of new refs in these places, by ref."""
+        heads = {ref: object_id for ref, object_id in new.items() if ref.startswith(places)}
+        here = {oid for ref, oid in self._known.items() if ref.startswith(places)}
+        faults = commit_faults(self._repository, set(heads.values()), here, tree_faults)
+        return {ref: faults.get(object_id, "") for ref, object_id in heads.items()}
+
     def _check_commit(self, ref: str, commit_id: str, fault: str) -> None:
         if fault:
             raise StoreCorrupt(fault)
         commit = read_commit(self._repository.read(commit_id).data)
-        if not ref.startswith(ALIASES):
+        if ref.startswith(ADAPTERS):
+            read_adapter(RefCommit(ref, commit_id, commit))
+        elif not ref.startswith(ALIASES):
             read_entry(RefCommit(ref, commit_id, commit))
         if ref.startswith(BASELINES) and commit.parents:
             raise StoreCorrupt("it has a parent, and a baseline has none")
 
+    def _check_promotion(self, blob_id: str) -> None:
+        kind, size = self._sizes[blob_id]
+        if kind != "blob" or size > MAX_FACTS_BYTES:
+            raise StoreCorrupt(f"it is a {kind} of {size} bytes")
+        used = Promotion.model_validate_json(text_of(self._repository, blob_id)).adapter
+        refs = {**self._known, **self.refs}
+        if used and used not in {refs[ref] for ref in refs if ref.startswith(ADAPTERS)}:
+            raise StoreCorrupt("the adapter that it is about was left out, or is not there")
+
     # Trees
 
-    def _read_trees(self, trees: set[str]) -> None:
-        """Read all trees, and the sizes of what is in them, at once."""
+    def _read_trees(self, trees: set[str], blobs: set[str]) -> None:
+        """Read all trees, and the sizes of what is in them and of ``blobs``, at once."""
         self._trees: dict[str, dict[str, str] | StoreCorrupt] = {}
         for tree_id, (kind, size) in kinds_and_sizes(self._repository, trees).items():
             if kind != "tree" or size > MAX_BYTES:
@@ -159,22 +202,22 @@ class Incoming:
                 self._trees[tree_id] = error
         files = [each for each in self._trees.values() if not isinstance(each, StoreCorrupt)]
         everything = set(chain.from_iterable(each.values() for each in files))
-        self._sizes = kinds_and_sizes(self._repository, everything)
+        self._sizes = kinds_and_sizes(self._repository, everything | blobs)
 
-    def _files(self, tree_id: str, largest: int) -> dict[str, str]:
+    def _files(self, tree_id: str) -> dict[str, str]:
         """Return the files of a tree whose blobs have a fair size."""
         files = self._trees[tree_id]
         if isinstance(files, StoreCorrupt):
             raise files
         for name, object_id in files.items():
             kind, size = self._sizes[object_id]
-            if kind != "blob" or size > largest:
+            if kind != "blob" or size > MAX_BYTES:
                 raise StoreCorrupt(f"its {name} is a {kind} of {size} bytes")
         return files
 
     def _check_tree(self, ref: str, tree_id: str) -> None:
         place, name = split(ref)
-        files = self._files(tree_id, MAX_ADAPTER_BYTES if place == ADAPTERS else MAX_BYTES)
+        files = self._files(tree_id)
         if place == RUNS:
             json_of(self._repository, files, "run.json", _RUN)
         elif place == RECORDS:

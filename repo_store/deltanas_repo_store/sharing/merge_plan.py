@@ -4,15 +4,22 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from deltanas_repo_store.entries import BASELINES, KEPT, REJECTED
 from deltanas_repo_store.errors import StoreCorrupt
-from deltanas_repo_store.layout import ALIASES, EVALUATION_FILE, RECORDS, RESERVED_RUN, RUNS
+from deltanas_repo_store.layout import (
+    ADAPTERS,
+    ALIASES,
+    EVALUATION_FILE,
+    PROMOTIONS,
+    RECORDS,
+    RESERVED_RUN,
+    RUNS,
+)
 from deltanas_repo_store.records import Record
 from deltanas_repo_store.reported import Skipped
 from deltanas_repo_store.repository import RefChange
 from deltanas_repo_store.repository.objects import GitObject, tree
 from deltanas_repo_store.sharing.record_merge import merged_files
 
-ADAPTERS = "refs/adapters/"
-SHARED = (BASELINES, ALIASES, RUNS, KEPT, REJECTED, ADAPTERS, RECORDS)
+SHARED = (BASELINES, ALIASES, RUNS, KEPT, REJECTED, ADAPTERS, PROMOTIONS, RECORDS)
 """What is shared, in an order in which nothing comes before what it belongs to."""
 BASELINE_RECORDS = f"{RECORDS}{RESERVED_RUN}/"
 
@@ -30,6 +37,8 @@ class Shared(Record):
     runs: int = 0
     """How many runs got something new."""
     adapters: int = 0
+    promotions: int = 0
+    """How often runs went over to another adapter."""
     evaluations: int = 0
     """Further measurements of architectures that were there before."""
     records_merged: int = 0
@@ -129,6 +138,7 @@ class Plan:
             candidates=places.count(KEPT) + places.count(REJECTED),
             runs=len({run_of(ref) for ref in new} - {None}),
             adapters=places.count(ADAPTERS),
+            promotions=places.count(PROMOTIONS),
             evaluations=self._evaluations,
             records_merged=len(changes) - len(new),
             renames=tuple(self.renames),

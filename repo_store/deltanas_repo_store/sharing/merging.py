@@ -12,9 +12,8 @@ from itertools import groupby
 
 from deltanas_repo_store.entries import BASELINES, KEPT, REJECTED
 from deltanas_repo_store.errors import StoreError
-from deltanas_repo_store.layout import ALIASES, RECORDS, RUNS
+from deltanas_repo_store.layout import ADAPTERS, ALIASES, PROMOTIONS, RECORDS, RUNS
 from deltanas_repo_store.sharing.merge_plan import (
-    ADAPTERS,
     BASELINE_RECORDS,
     Files,
     Plan,
@@ -25,6 +24,8 @@ from deltanas_repo_store.sharing.merge_plan import (
 
 _DIGITS = (6, 12, 40)
 """How much of an id makes a name: more where fewer are taken."""
+_CANDIDATES = (KEPT, REJECTED)
+_OUTCOMES = (*_CANDIDATES, ADAPTERS, PROMOTIONS)
 
 
 @dataclass(frozen=True)
@@ -154,10 +155,13 @@ def _plan_run(made: Plan, run: str, refs: Mapping[str, str]) -> None:
         made.renamed(run, target)
     outcomes = _outcomes(refs)
     taken = _first_taken(made, target, outcomes)
+    row = target
     for each in outcomes:
         # All that clashes with one run goes into one other; its first candidate gives the name.
         beside = derived(target, taken or each.id)
-        places = [target, *beside, *derived(target, each.id)]
+        # Promotions are a row, and what comes after one that clashes is not a part of ours.
+        own = row if each.place == PROMOTIONS else target
+        places = [own, *beside, *derived(target, each.id)]
         home = next(
             (place for place in (*places, *family) if made.refs.get(each.at(place)) == each.id),
             None,
@@ -166,6 +170,8 @@ def _plan_run(made: Plan, run: str, refs: Mapping[str, str]) -> None:
         if home is None:
             home = _put_outcome(made, each, places, identity)
             made.renamed(run, home)
+        if each.place == PROMOTIONS:
+            row = home
         if each.record is not None:
             made.put_record(f"{RECORDS}{home}/{each.slot}", each.record, of_new=is_new)
     _skip_stray_records(made, outcomes, refs)
@@ -186,8 +192,8 @@ def _outcomes(refs: Mapping[str, str]) -> list[_Outcome]:
     found = []
     for ref, object_id in refs.items():
         place, name = split(ref)
-        if place in (KEPT, REJECTED, ADAPTERS):
-            record = None if place == ADAPTERS else refs.get(RECORDS + name)
+        if place in _OUTCOMES:
+            record = refs.get(RECORDS + name) if place in _CANDIDATES else None
             found.append(_Outcome(place, name.split("/")[1], object_id, record))
     return sorted(found, key=lambda each: (each.slot, each.place))
 
@@ -221,7 +227,7 @@ def _put_outcome(made: Plan, outcome: _Outcome, places: Sequence[str], identity:
 
 
 def _skip_stray_records(made: Plan, outcomes: Iterable[_Outcome], refs: Iterable[str]) -> None:
-    slots = {each.slot for each in outcomes if each.place != ADAPTERS}
+    slots = {each.slot for each in outcomes if each.place in _CANDIDATES}
     for ref in refs:
         if ref.startswith(RECORDS) and ref.rpartition("/")[2] not in slots:
             made.skip(ref, "its candidate is not there")
