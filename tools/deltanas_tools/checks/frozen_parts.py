@@ -30,7 +30,7 @@ def frozen_parts_changed(before: ast.Module, after: ast.Module) -> tuple[str, ..
 
 def _frozen_parts(tree: ast.Module) -> dict[str, list[ast.AST]]:
     """Return the syntax that gives each part its meaning; none for a part that is not there."""
-    chain = _classes(tree, "Net")
+    chain = classes_of(tree, "Net")
     writes = [*_writes(tree, chain)]
     around: list[ast.AST] = [each for each in _bindings(tree.body, "Net") if each not in chain]
     if chain:
@@ -42,7 +42,7 @@ def _frozen_parts(tree: ast.Module) -> dict[str, list[ast.AST]]:
     return parts
 
 
-def _classes(tree: ast.Module, name: str) -> list[ast.ClassDef]:
+def classes_of(tree: ast.Module, name: str) -> list[ast.ClassDef]:
     """Return a class and its bases within the module, in the order that attributes are looked up.
 
     A base is what its name means where the class stands: the last definition above it.
