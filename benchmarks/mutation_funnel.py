@@ -42,6 +42,7 @@ from deltanas_tools.novelty_check.shingles import shingles
 from deltanas_tools.propose_delta.mutation import OPERATORS, MutationProposer
 from deltanas_tools.propose_delta.mutation.network import Network
 from deltanas_tools.propose_delta.mutation.source import apply_changes
+from deltanas_tools.propose_delta.port import Request
 
 IN_SHAPE = (4, 1, 28, 28)
 NUM_CLASSES = 10
@@ -195,7 +196,7 @@ def measure_deltas(
         store = [own]
         deltas = measured[name] = Deltas(Funnel(), [])
         for seed in range(start, start + num_deltas):
-            proposal = proposer.propose(brief, seed=seed)
+            [proposal] = proposer.propose([Request(brief=brief, seed=seed)])
             applied = apply(parent.source, proposal.answer)
             assert isinstance(applied, Applied), applied
             mutant = check(parent.model_copy(update={"source": applied.text}))

@@ -13,7 +13,6 @@ from mcp.types import ToolAnnotations
 from pydantic import Field
 
 from deltanas_agent.submit import Submission, applied, preview, submit
-from deltanas_mcp import wiring
 from deltanas_mcp.describe import describe
 from deltanas_mcp.results import (
     AppliedDelta,
@@ -24,7 +23,7 @@ from deltanas_mcp.results import (
     ProposedDelta,
     TrainingAnswer,
 )
-from deltanas_mcp.settings import parse_measurement
+from deltanas_mcp.settings import parse_measurement, parse_run_config
 from deltanas_mcp.strict_arguments import StrictArguments
 from deltanas_mcp.wiring import Workbench
 from deltanas_repo_store.entries import RejectedEntry, in_words
@@ -33,6 +32,7 @@ from deltanas_repo_store.queries import Wanted, leaderboard
 from deltanas_repo_store.records import ArchitectureId, Evaluation, Kept, Outcome, Proposal
 from deltanas_tools.apply_patch import Applied
 from deltanas_tools.finetune_lora import finetune_lora
+from deltanas_tools.propose_delta.port import Request
 
 RUN = "mcp"
 """Run that holds the candidates of assistants."""
@@ -145,8 +145,9 @@ def _add_delta_tools(server: MCPServer, bench: Workbench, working: Lock) -> None
         with told_to_the_model(), working:
             parent_id = bench.store.resolve(parent)
             evaluator = bench.evaluator(parse_measurement(dataset=dataset))
-            brief = evaluator.brief(bench.store.get(parent_id))
-            proposal = wiring.proposer(proposer).propose(brief, seed=seed)
+            brief = evaluator.brief(parent_id)
+            writer = bench.proposer(parse_run_config({"proposer": proposer}, where="proposer"))
+            [proposal] = writer.propose([Request(brief=brief, seed=seed)])
         return ProposedDelta(
             parent_id=parent_id,
             delta=proposal.answer,

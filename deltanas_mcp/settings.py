@@ -10,22 +10,57 @@ from pydantic import ValidationError
 from deltanas_agent.config import Measurement, RunConfig
 from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.queries import Wanted
+from deltanas_tools.finetune_lora.settings import LoraSettings
 
 
-def load_run_config(path: Path) -> RunConfig:
-    """Read a run configuration.
+def load_run_config(path: Path, *, model: Path | None = None) -> RunConfig:
+    """Read a run configuration; the table ``[model]`` of the file ``model`` goes before its own.
+
+    Raises:
+        ConfigError: a file is not there, is not TOML, or a key is unknown or has a bad value.
+    """
+    values = _read_toml(path)
+    if model is not None:
+        values["model"] = model_table(model)
+    return parse_run_config(values, where=str(path))
+
+
+def model_table(path: Path) -> object:
+    """Return the table ``[model]`` of a run's configuration, such as those in ``configs/models``.
+
+    Raises:
+        ConfigError: the file is not there, is not TOML, or has no such table.
+    """
+    values = _read_toml(path)
+    if "model" not in values:
+        raise ConfigError(f"{path} has no table [model]")
+    return values["model"]
+
+
+def load_lora_settings(path: Path | None) -> LoraSettings:
+    """Read how an adapter is trained, from a file with a table ``[lora]``; the paper's without.
 
     Raises:
         ConfigError: the file is not there, is not TOML, or a key is unknown or has a bad value.
     """
+    if path is None:
+        return LoraSettings()
+    values = _read_toml(path)
+    if set(values) != {"lora"}:
+        raise ConfigError(f"{path} must have the table [lora] and no other key")
     try:
-        text = path.read_text(encoding="utf-8")
+        return LoraSettings.model_validate(values["lora"])
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_faults(error)}") from error
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"the configuration {path} is not UTF-8 text") from error
-    try:
-        return parse_run_config(tomllib.loads(text), where=str(path))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"the configuration {path} is not TOML: {error}") from error
 
@@ -123,6 +158,19 @@ def cache_folder() -> Path:
     if own := os.environ.get("DELTANAS_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "deltanas"
+
+
+def secret(variable: str | None) -> str:
+    """Return the key in an environment variable; empty where none is named.
+
+    Raises:
+        ConfigError: the variable is not set.
+    """
+    if variable is None:
+        return ""
+    if not (value := os.environ.get(variable, "")):
+        raise ConfigError(f"the environment variable {variable} is to hold the key, and is not set")
+    return value
 
 
 def data_source() -> Path | None:

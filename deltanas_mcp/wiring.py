@@ -6,17 +6,22 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from deltanas_agent.config import Deltas, Measurement, Novelty, RunConfig
+from deltanas_agent.config import Deltas, Measurement, Model, Novelty, RunConfig
 from deltanas_agent.evaluator import Evaluator
+from deltanas_agent.spending import spent_by
 from deltanas_agent.submit import KIND, RULES
 from deltanas_agent.trainers import Place, Trainers
-from deltanas_mcp.settings import cache_folder, data_source, parse_run_config
+from deltanas_mcp.settings import cache_folder, data_source, parse_run_config, secret
+from deltanas_repo_store.adapters import AdapterEntry, Adapters
 from deltanas_repo_store.baselines import baseline_names, baselines
 from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.repository.git import GitRepository, create_repository
 from deltanas_repo_store.store import Store
+from deltanas_tools.chat_servers import connect
+from deltanas_tools.chat_servers.connect import NOTHING_SPENT
 from deltanas_tools.datasets import Dataset, Progress, prepare, silent
 from deltanas_tools.novelty_check import Catalogue, NoveltyIndex
+from deltanas_tools.propose_delta.language import LanguageProposer, LocalWriter, ServerWriter
 from deltanas_tools.propose_delta.mutation import MutationProposer
 from deltanas_tools.propose_delta.port import Proposer
 from deltanas_tools.sandbox import Choice, Sandbox
@@ -121,6 +126,44 @@ class Workbench:
             places = [Place(Sandbox(back_end, cuda=each != "cpu"), each) for each in devices]
         return self._open.enter_context(Trainers(places))
 
+    def proposer(self, config: RunConfig, *, run: str | None = None) -> Proposer:
+        """Return who writes deltas; a language model is loaded, or connected to, here.
+
+        Under ``run``, what it spent before counts against the caps of its server.
+
+        Raises:
+            ConfigError: the model is not there, or does not fit this machine.
+        """
+        if config.proposer == "mutation":
+            return MutationProposer()
+        model = config.model
+        is_local = config.proposer == "transformers" or model.server is None
+        return LanguageProposer(
+            self._local_writer(model, run) if is_local else self._server_writer(model, run),
+            form="program" if config.proposer == "full" else model.answer,
+            sampling=model.sampling,
+            context_lines=model.context_lines,
+            batch=model.batch,
+        )
+
+    def _local_writer(self, model: Model, run: str | None) -> LocalWriter:
+        # It imports transformers, which no other command needs.
+        from deltanas_tools.language_models.loading import load_language_model
+
+        spec = model.local
+        used = Adapters(self.store).current(run) if run is not None else None
+        if used is not None:
+            spec = spec.model_copy(update={"adapter": adapter_folder(self.store, used)})
+        return LocalWriter(load_language_model(spec, cache=cache_folder()))
+
+    def _server_writer(self, model: Model, run: str | None) -> ServerWriter:
+        assert model.server is not None
+        key = secret(model.server.api_key_env)
+        spent = NOTHING_SPENT if run is None else spent_by(self.store, run, model.server)
+        server = connect(model.server, api_key=key, spent=spent)
+        self._open.callback(server.close)
+        return ServerWriter(server)
+
     def novelty_index(self, novelty: Novelty = COMPARED) -> NoveltyIndex:
         """Return what compares networks with the store's; all share one catalogue."""
         key = f"{novelty.threshold} {novelty.parent}"
@@ -129,6 +172,15 @@ class Workbench:
                 self.catalogue, novelty.threshold, with_parent=novelty.parent == "include"
             )
         return self._novelty[key]
+
+
+def adapter_folder(store: Store, entry: AdapterEntry) -> Path:
+    """Return where an adapter of the store is in the cache; takes it out if it is not there."""
+    folder = cache_folder() / "adapters" / entry.id
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        Adapters(store).export(entry.id, folder)
+    return folder
 
 
 def prepare_dataset(name: str, *, download: bool = False, progress: Progress = silent) -> Dataset:
@@ -147,13 +199,6 @@ def open_workbench(path: Path) -> Generator[Workbench]:
     """Open the store at ``path`` to work on it; ends every process that was started."""
     with open_store(path) as store, ExitStack() as opened:
         yield Workbench(store, opened)
-
-
-def proposer(name: str) -> Proposer:
-    """Return the proposer that a configuration names."""
-    if name == "mutation":
-        return MutationProposer()
-    raise ConfigError(f"there is no proposer {name!r}; this version has: mutation")
 
 
 def begin_search(store: Store, run: str, config: RunConfig) -> None:

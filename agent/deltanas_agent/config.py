@@ -7,6 +7,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.records import PLAIN, Fraction, Name, Precision, Record
+from deltanas_tools.brief import AnswerFormat
+from deltanas_tools.chat_servers import ServerSpec
+from deltanas_tools.language_models.records import ModelSpec, Sampling
 from deltanas_tools.sandbox import Choice, Limits
 from deltanas_tools.train_one_epoch import Numerics
 from deltanas_tools.transforms import parse
@@ -124,6 +127,22 @@ class Budget(Record):
     """Answers asked of the proposer, retries included."""
 
 
+class Model(Record):
+    """The language model that proposes."""
+
+    local: ModelSpec = ModelSpec()
+    """One in this process."""
+    server: ServerSpec | None = None
+    """One behind a server; whole programs come from it, too, where it is given."""
+    answer: AnswerFormat = "delta"
+    """What it writes; docs/proposing.md compares them."""
+    context_lines: Annotated[int, Field(ge=1, le=3)] = 1
+    """Lines of the parent that a constrained delta shows round a change, at most."""
+    batch: Annotated[int, Field(ge=1, le=256)] = 8
+    """Answers about one parent that are asked for at once."""
+    sampling: Sampling = Sampling()
+
+
 class RunConfig(Record):
     """A whole run. Files in TOML hold only what differs from these defaults."""
 
@@ -135,7 +154,12 @@ class RunConfig(Record):
     """Candidates per cycle."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """Answers per candidate at most: the first, and retries after a refusal."""
-    proposer: Literal["mutation"] = "mutation"
+    proposer: Literal["mutation", "transformers", "openai", "full"] = "mutation"
+    """Who writes deltas: random edits, a language model in this process or behind a server; or
+    the paper's comparison arm, whole programs from the model that `model` describes."""
+    model: Model = Model()
+    siblings: Annotated[int, Field(ge=0, le=50)] = 6
+    """How many earlier changes of a parent, and how they ended, a proposer is told."""
     baselines: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
     """Names of the baselines to start from; all of the store's where left out."""
     novelty: Novelty = Novelty()
@@ -154,6 +178,14 @@ class RunConfig(Record):
         rest = {key: value for key, value in values.items() if key != "novelty_threshold"}
         before = {"parent": "include", "same_computation": "report"}
         return {"novelty": {"threshold": values["novelty_threshold"], **before}, **rest}
+
+    @model_validator(mode="after")
+    def _has_its_model(self) -> "RunConfig":
+        if self.proposer == "openai" and self.model.server is None:
+            raise ValueError(
+                'proposer "openai" needs a table [model.server] with base_url and model'
+            )
+        return self
 
 
 def derive_seed(*parts: int | str) -> int:

@@ -93,9 +93,8 @@ class Evaluator:
         ``on_epoch`` is called from another thread.
         """
         seed = self.measurement.seed if seed is None else seed
-        for known in self.store.evaluations(architecture_id):
-            if known.seed == seed and self._comparable(known):
-                return lambda: known
+        if (known := self._known(architecture_id, seed)) is not None:
+            return lambda: known
         architecture = self.store.get(architecture_id)
         try:
             check_interface(architecture.source)
@@ -129,14 +128,28 @@ class Evaluator:
             )
         return self._noise_floor
 
-    def brief(self, architecture: Architecture, refusals: tuple[Rejection, ...] = ()) -> Brief:
-        """Return what a proposer is told about editing ``architecture`` for this data set."""
+    def brief(
+        self,
+        parent: ArchitectureId,
+        *,
+        siblings: tuple[str, ...] = (),
+        refusals: tuple[Rejection, ...] = (),
+        refused_answer: str = "",
+    ) -> Brief:
+        """Return what a proposer is told about editing an architecture for this data set."""
+        architecture = self.store.get(parent)
+        known = self._known(parent, self.measurement.seed)
         return Brief(
             parent=architecture,
             dataset=self.dataset.name,
             in_shape=self._in_shape(architecture),
             num_classes=self.dataset.num_classes,
+            epochs=self.measurement.epochs,
+            parent_accuracy=known.accuracy if known else None,
+            frozen_parts=self.deltas.frozen_parts == "refuse",
+            siblings=siblings,
             refusals=refusals,
+            refused_answer=refused_answer,
         )
 
     def check(self, architecture: Architecture, parent: ArchitectureId | None = None) -> Build:
@@ -311,6 +324,17 @@ class Evaluator:
             on_epoch=on_epoch,
             transform=self._transform,
             numerics=wanted.numerics(place.device),
+        )
+
+    def _known(self, architecture_id: ArchitectureId, seed: int) -> Evaluation | None:
+        """Return a measurement under these conditions that was made before."""
+        return next(
+            (
+                each
+                for each in self.store.evaluations(architecture_id)
+                if each.seed == seed and self._comparable(each)
+            ),
+            None,
         )
 
     def _comparable(self, evaluation: Evaluation) -> bool:

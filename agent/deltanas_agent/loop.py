@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from statistics import fmean
 
 from deltanas_agent.config import RunConfig, derive_seed
@@ -29,7 +30,7 @@ from deltanas_repo_store.records import (
     Rejection,
 )
 from deltanas_repo_store.store import Store
-from deltanas_tools.propose_delta.port import Proposer
+from deltanas_tools.propose_delta.port import Proposer, Request
 
 logger = logging.getLogger(__name__)
 
@@ -246,29 +247,33 @@ class Loop:
         pending: dict[CandidateKey, Pending],
     ) -> str:
         """Bring one candidate to its training; return the limit that stops the run, if one does."""
-        refusals, ended = self._history(cycle, index)
-        if ended:
+        history = self._history(cycle, index)
+        if history.ended:
             self.notify(SlotSkipped(cycle=cycle, index=index))
             return ""
-        seed = derive_seed(self.config.seed, "parent", cycle, index)
-        parent = select_parent(pool, self.config.selection, seed=seed)
+        parent = self._parent(pool, cycle, index)
         self.notify(SlotBegun(cycle=cycle, index=index, parent=parent.name))
-        while not ended:
+        while not history.ended:
             under_way = len(self._under_way)
             if reason := self._ledger().exhausted(self.config.budget, under_way=under_way):
                 return reason
-            attempt = len(refusals) + 1
+            attempt = len(history.refusals) + 1
             key = CandidateKey(run=self.run, cycle=cycle, index=index, attempt=attempt)
-            begun = pending.get(key) or self._propose(key, parent, tuple(refusals))
-            admitted = self.evaluator.admit(begun, self._settle)
+            if key not in pending:
+                keys = [key] if attempt > 1 else self._alike(key, parent, pool, pending)
+                self._propose(keys, parent, history, pending)
+            admitted = self.evaluator.admit(pending.pop(key), self._settle)
             if isinstance(admitted, Admitted):
                 self._begin_training(admitted)
                 return ""
             self.store.finish(admitted)
-            ended = self._ends_slot(admitted, attempt)
-            refusals.append(admitted.rejection)
-            self.notify(AnswerEnded(outcome=admitted, slot_ended=ended))
+            history = self._after(history, admitted)
+            self.notify(AnswerEnded(outcome=admitted, slot_ended=history.ended))
         return ""
+
+    def _parent(self, pool: list[Member], cycle: int, index: int) -> Member:
+        seed = derive_seed(self.config.seed, "parent", cycle, index)
+        return select_parent(pool, self.config.selection, seed=seed)
 
     def _begin_training(self, admitted: Admitted) -> None:
         """Hand a candidate over; a training is paid for once, so that it ends the slot."""
@@ -281,40 +286,104 @@ class Loop:
         )
         self._under_way[key] = self.evaluator.train(admitted)
 
-    def _history(self, cycle: int, index: int) -> tuple[list[Rejection], bool]:
-        """Return why earlier answers for a candidate were refused, and whether it is finished."""
+    def _history(self, cycle: int, index: int) -> "_History":
+        """Return what became of earlier answers for a candidate."""
         entries = [
             entry
             for entry in self.store.candidates(self.run)
             if (entry.key.cycle, entry.key.index) == (cycle, index)
         ]
         if any(isinstance(entry, KeptEntry) for entry in entries):
-            return [], True
+            return _History(ended=True)
         rejected = sorted(
             (entry for entry in entries if isinstance(entry, RejectedEntry)),
             key=lambda entry: entry.key.attempt,
         )
-        refusals: list[Rejection] = []
+        history = _History()
         for entry in rejected:
             outcome = self.store.outcome(entry.key)
             if isinstance(outcome, Rejected):
-                refusals.append(outcome.rejection)
-                if self._ends_slot(outcome, entry.key.attempt):
-                    return refusals, True
-        return refusals, False
+                history = self._after(history, outcome)
+        return history
 
-    def _ends_slot(self, outcome: Outcome, attempt: int) -> bool:
-        """Say whether no further answer is asked for."""
-        if isinstance(outcome, Rejected) and outcome.rejection.stage != "train":
-            return attempt >= self.config.attempts
-        return True
+    def _after(self, history: "_History", outcome: Rejected) -> "_History":
+        """Return the history of a candidate with one more refusal."""
+        # A training is paid for: whatever came of it, no further answer is asked for.
+        is_last = outcome.pending.key.attempt >= self.config.attempts
+        return _History(
+            refusals=(*history.refusals, outcome.rejection),
+            answer=outcome.pending.proposal.answer,
+            ended=is_last or outcome.rejection.stage == "train",
+        )
+
+    def _alike(
+        self,
+        key: CandidateKey,
+        parent: Member,
+        pool: list[Member],
+        pending: dict[CandidateKey, Pending],
+    ) -> list[CandidateKey]:
+        """Return a candidate and those of its cycle whose first answers are best asked for with it.
+
+        They have the same parent, so that a model reads it once for all.
+        """
+        budget, spent = self.config.budget.answers, self._ledger().answers
+        room = self.proposer.batch
+        if budget is not None:
+            room = min(room, budget - spent - len(self._under_way) - len(pending))
+        begun = {(entry.key.cycle, entry.key.index) for entry in self.store.candidates(self.run)}
+        begun |= {(each.cycle, each.index) for each in pending}
+        others = (
+            key.model_copy(update={"index": index})
+            for index in range(key.index + 1, self.config.candidates + 1)
+            if (key.cycle, index) not in begun
+            and self._parent(pool, key.cycle, index).id == parent.id
+        )
+        return [key, *islice(others, max(room - 1, 0))]
 
     def _propose(
-        self, key: CandidateKey, parent: Member, refusals: tuple[Rejection, ...]
-    ) -> Pending:
-        brief = self.evaluator.brief(self.store.get(parent.id), refusals)
-        seed = derive_seed(self.config.seed, "proposal", key.cycle, key.index, key.attempt)
-        proposal = self.proposer.propose(brief, seed=seed)
-        begun = Pending(key=key, parent=parent.id, proposal=proposal)
-        self.store.reserve(begun)
-        return begun
+        self,
+        keys: list[CandidateKey],
+        parent: Member,
+        history: "_History",
+        pending: dict[CandidateKey, Pending],
+    ) -> None:
+        """Ask for an answer to each, about one parent, and make them safe."""
+        brief = self.evaluator.brief(
+            parent.id,
+            refusals=history.refusals,
+            refused_answer=history.answer,
+            siblings=self._siblings(parent, before=keys[0].cycle),
+        )
+        requests = [
+            Request(
+                brief=brief,
+                seed=derive_seed(self.config.seed, "proposal", key.cycle, key.index, key.attempt),
+            )
+            for key in keys
+        ]
+        for key, proposal in zip(keys, self.proposer.propose(requests), strict=True):
+            begun = Pending(key=key, parent=parent.id, proposal=proposal)
+            self.store.reserve(begun)
+            pending[key] = begun
+
+    def _siblings(self, parent: Member, *, before: int) -> tuple[str, ...]:
+        """Return what earlier cycles tried on a parent; the present one depends on their order."""
+        tried = [
+            entry
+            for entry in self.store.candidates(self.run)
+            if entry.parent == parent.id and entry.key.cycle < before
+        ]
+        tried.sort(key=lambda entry: (entry.key.cycle, entry.key.index, entry.key.attempt))
+        return tuple(entry.subject for entry in tried[-self.config.siblings :])
+
+
+@dataclass(frozen=True)
+class _History:
+    """What became of the answers for one candidate."""
+
+    refusals: tuple[Rejection, ...] = ()
+    answer: str = ""
+    """The last that was refused."""
+    ended: bool = False
+    """No further answer is asked for."""

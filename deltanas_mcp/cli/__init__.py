@@ -1,10 +1,13 @@
 """The command line: parse, call one function, print. Nothing heavy is imported for ``--help``."""
 
 from deltanas_mcp.cli import (
+    adapters,
     health,
     imports,
+    models,
     operations,
     queries,
+    rates,
     runs,
     sharing,
     stores,
@@ -15,7 +18,20 @@ from deltanas_mcp.cli.app import app
 
 __all__ = ["app", "main"]
 
-for module in (stores, imports, queries, operations, training, runs, sharing, upkeep, health):
+for module in (
+    stores,
+    imports,
+    queries,
+    operations,
+    training,
+    runs,
+    rates,
+    models,
+    adapters,
+    sharing,
+    upkeep,
+    health,
+):
     module.register(app)
 
 

@@ -43,6 +43,12 @@ DatasetOption = Annotated[
     str,
     typer.Option("--dataset", "-d", help="Name of the data set; `deltanas datasets` lists them."),
 ]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model", help="TOML file with a table [model], such as those in configs/models."
+    ),
+]
 SeedOption = Annotated[int, typer.Option(help="Seed of weights, batches and dropout.")]
 
 

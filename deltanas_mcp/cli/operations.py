@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deltanas_mcp.cli.app import DEFAULT_STORE, DatasetOption, StoreOption
+from deltanas_mcp.cli.app import DEFAULT_STORE, DatasetOption, ModelOption, StoreOption
 
 if TYPE_CHECKING:
     from deltanas_repo_store.records import Architecture, Pending
@@ -35,18 +35,26 @@ def propose(
     store: StoreOption = DEFAULT_STORE,
     dataset: DatasetOption = "digits",
     seed: Annotated[int, typer.Option(help="Seed of the proposal.")] = 0,
-    proposer: Annotated[str, typer.Option(help="Who writes the delta.")] = "mutation",
+    proposer: Annotated[
+        str, typer.Option(help="Who writes it: mutation, transformers, openai or full.")
+    ] = "mutation",
+    model: ModelOption = None,
 ) -> None:
     """Write a delta for an architecture; it goes to stdout, its summary to stderr."""
     from deltanas_agent.config import Measurement
+    from deltanas_mcp.settings import model_table, parse_run_config
     from deltanas_mcp.wiring import open_workbench
-    from deltanas_mcp.wiring import proposer as proposer_named
+    from deltanas_tools.propose_delta.port import Request
 
+    values: dict[str, object] = {"proposer": proposer}
+    if model is not None:
+        values["model"] = model_table(model)
+    config = parse_run_config(values, where="the proposer")
     with open_workbench(store) as bench:
-        writer = proposer_named(proposer)
-        architecture = bench.store.get(bench.store.resolve(parent))
-        brief = bench.evaluator(Measurement(dataset=dataset)).brief(architecture)
-        proposal = writer.propose(brief, seed=seed)
+        writer = bench.proposer(config)
+        parent_id = bench.store.resolve(parent)
+        brief = bench.evaluator(Measurement(dataset=dataset)).brief(parent_id)
+        [proposal] = writer.propose([Request(brief=brief, seed=seed)])
     typer.echo(proposal.summary, err=True)
     typer.echo(proposal.answer, nl=not proposal.answer.endswith("\n"))
 

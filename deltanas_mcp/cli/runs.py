@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from deltanas_mcp.cli.app import DEFAULT_STORE, StoreOption
+from deltanas_mcp.cli.app import DEFAULT_STORE, ModelOption, StoreOption
 from deltanas_mcp.cli.training import INTERRUPTED, DevicesOption, PerDeviceOption
 
 
@@ -40,6 +40,7 @@ def run(
     if_exists: Annotated[
         IfExists, typer.Option(help="Where the store has this run already.")
     ] = IfExists.ASK,
+    model: ModelOption = None,
     devices: DevicesOption = "",
     per_device: PerDeviceOption = 1,
 ) -> None:
@@ -51,7 +52,7 @@ def run(
     from deltanas_mcp.settings import load_run_config, parse_devices
     from deltanas_mcp.wiring import begin_search, create_store, open_store, prepare_dataset
 
-    settings = load_run_config(config)
+    settings = load_run_config(config, model=model)
     parse_devices(devices, per_device, settings.measurement)
     # Before anything is written: a run that cannot begin must not take its name.
     prepare_dataset(settings.measurement.dataset)
@@ -129,7 +130,7 @@ def _drive(
     from deltanas_mcp.cli.progress import run_view
     from deltanas_mcp.cli.tables import console, next_steps, print_leaderboard, print_summary
     from deltanas_mcp.settings import parse_devices
-    from deltanas_mcp.wiring import open_workbench, proposer, search_config, with_budget
+    from deltanas_mcp.wiring import open_workbench, search_config, with_budget
     from deltanas_repo_store.queries import Wanted, leaderboard
 
     with open_workbench(store) as bench:
@@ -142,7 +143,7 @@ def _drive(
         )
         with dataset_progress() as progress:
             bench.catalogue.fill(progress)
-        writer = proposer(config.proposer)
+        writer = bench.proposer(config, run=run_name)
         with _resumable(store, run_name), run_view() as view:
             finished = Loop(run_name, config, bench.store, evaluator, writer, view).drive()
         console.print()

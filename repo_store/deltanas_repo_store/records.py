@@ -147,6 +147,8 @@ class Proposal(Record):
     seed: int
     input_tokens: Annotated[int, Field(ge=0)] = 0
     output_tokens: Annotated[int, Field(ge=0)] = 0
+    output_lines: Annotated[int, Field(ge=0)] = 0
+    """Lines that the model wrote; the answer may be a delta that was made of them."""
 
 
 class Neighbour(Record):

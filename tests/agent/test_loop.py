@@ -28,7 +28,7 @@ from deltanas_tools.brief import Brief
 from deltanas_tools.datasets import Dataset
 from deltanas_tools.novelty_check import Catalogue, NoveltyIndex
 from deltanas_tools.propose_delta.mutation import MutationProposer
-from deltanas_tools.propose_delta.port import Proposer
+from deltanas_tools.propose_delta.port import Proposer, Request
 from deltanas_tools.sandbox import Sandbox
 
 WIDE = baselines()["wide-net"]
@@ -74,11 +74,17 @@ class Scripted:
 
     name = "scripted"
 
-    def __init__(self, *edits: Edit) -> None:
+    def __init__(self, *edits: Edit, batch: int = 1) -> None:
         self._edits = list(edits)
+        self.batch = batch
         self.briefs: list[Brief] = []
+        self.asked: list[int] = []
 
-    def propose(self, brief: Brief, *, seed: int) -> Proposal:
+    def propose(self, requests: Sequence[Request]) -> list[Proposal]:
+        self.asked.append(len(requests))
+        return [self._answer(each.brief, each.seed) for each in requests]
+
+    def _answer(self, brief: Brief, seed: int) -> Proposal:
         self.briefs.append(brief)
         if not self._edits:
             raise ProposerError("the script is at its end")
@@ -234,6 +240,52 @@ def test_a_refusal_goes_back_to_the_proposer(evaluator: Evaluator) -> None:
     ]
 
 
+def test_the_refused_answer_goes_back_as_well(evaluator: Evaluator) -> None:
+    proposer = Scripted(dead_code, novel)
+    loop(evaluator, proposer).drive()
+    first, second = [brief.refused_answer for brief in proposer.briefs]
+    assert (first, second) == ("", render_delta(WIDE.source, dead_code(WIDE.source)))
+
+
+def test_first_answers_about_one_parent_are_asked_for_together(evaluator: Evaluator) -> None:
+    config = ONE.model_copy(update={"candidates": 5, "attempts": 1})
+    proposer = Scripted(*[dead_code] * 5, batch=3)
+    loop(evaluator, proposer, config).drive()
+    assert proposer.asked == [3, 2]
+
+
+def test_answers_asked_for_together_stay_within_the_budget(evaluator: Evaluator) -> None:
+    config = ONE.model_copy(update={"candidates": 5, "attempts": 1, "budget": Budget(answers=2)})
+    proposer = Scripted(*[dead_code] * 5, batch=4)
+    assert loop(evaluator, proposer, config).drive().ledger.answers == 2
+    assert proposer.asked == [2]
+
+
+def test_answers_that_were_asked_for_together_are_evaluated_after_an_interruption(
+    store: Store, evaluator: Evaluator
+) -> None:
+    config = ONE.model_copy(update={"candidates": 3, "attempts": 1})
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, AnswerEnded):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        loop(evaluator, Scripted(*[dead_code] * 3, batch=3), config, interrupt).drive()
+    silent = Scripted(batch=3)
+    loop(evaluator, silent, config).drive()
+    assert (len(endings(store)), silent.asked) == (3, [])
+
+
+def test_a_proposer_is_told_what_earlier_cycles_tried_on_the_parent(evaluator: Evaluator) -> None:
+    config = ONE.model_copy(update={"cycles": 2, "candidates": 2, "attempts": 1, "siblings": 1})
+    proposer = Scripted(*[dead_code] * 4)
+    loop(evaluator, proposer, config).drive()
+    told = [brief.siblings for brief in proposer.briefs]
+    assert told[:2] == [(), ()]
+    assert told[2] == told[3] == ("Add `UNUSED = 1` · rejected: ineffective",)
+
+
 def test_a_slot_ends_after_its_last_attempt(store: Store, evaluator: Evaluator) -> None:
     loop(evaluator, Scripted(*[dead_code] * 3)).drive()
     assert [name for name, _ in endings(store)] == ["c01-001", "c01-001-try2", "c01-001-try3"]
@@ -383,8 +435,8 @@ def test_a_run_may_allow_it(store: Store, evaluator: Evaluator) -> None:
 class InEnvelope(Scripted):
     """Answers as the paper's prompt asks for, with hyper-parameters of its own."""
 
-    def propose(self, brief: Brief, *, seed: int) -> Proposal:
-        proposal = super().propose(brief, seed=seed)
+    def _answer(self, brief: Brief, seed: int) -> Proposal:
+        proposal = super()._answer(brief, seed)
         answer = (
             f"<hp>{{'lr': 0.02, 'colour': 3}}</hp>\n<tr>norm</tr>\n"
             f"<delta>\n{proposal.answer}</delta>\n"
@@ -415,8 +467,8 @@ def test_a_run_that_uses_them_refuses_those_that_are_not_valid(
 class Faster(InEnvelope):
     """Proposes a learning rate, and nothing that is not known."""
 
-    def propose(self, brief: Brief, *, seed: int) -> Proposal:
-        proposal = super().propose(brief, seed=seed)
+    def _answer(self, brief: Brief, seed: int) -> Proposal:
+        proposal = super()._answer(brief, seed)
         answer = proposal.answer.replace(", 'colour': 3", "")
         return proposal.model_copy(update={"answer": answer})
 

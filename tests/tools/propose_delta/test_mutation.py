@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deltanas_repo_store.errors import ProposerError
-from deltanas_repo_store.records import Architecture, Rejection, Stage
+from deltanas_repo_store.records import Architecture, Proposal, Rejection, Stage
 from deltanas_tools.apply_patch import Applied, apply
 from deltanas_tools.brief import Brief
 from deltanas_tools.novelty_check.shingles import shingles
 from deltanas_tools.propose_delta.mutation import MutationProposer
 from deltanas_tools.propose_delta.mutation.proposer import mutate
+from deltanas_tools.propose_delta.port import Request
 from tests.tools.propose_delta.mutation_sources import HPARAMS, SOURCES
 
 PROPERTY = settings(
@@ -32,8 +33,13 @@ def brief_for(source: str, *refusals: Rejection) -> Brief:
     )
 
 
+def proposed(brief: Brief, seed: int) -> Proposal:
+    [proposal] = MutationProposer().propose([Request(brief=brief, seed=seed)])
+    return proposal
+
+
 def answer_to(source: str, seed: int, *refusals: Rejection) -> str:
-    return MutationProposer().propose(brief_for(source, *refusals), seed=seed).answer
+    return proposed(brief_for(source, *refusals), seed).answer
 
 
 @given(name=some_source, seed=some_seed)
@@ -41,9 +47,9 @@ def answer_to(source: str, seed: int, *refusals: Rejection) -> str:
 def test_the_same_brief_and_seed_give_the_same_proposal(name: str, seed: int) -> None:
     brief = brief_for(SOURCES[name])
 
-    first = MutationProposer().propose(brief, seed=seed)
+    first = proposed(brief, seed)
 
-    assert MutationProposer().propose(brief, seed=seed) == first
+    assert proposed(brief, seed) == first
 
 
 def test_the_answer_does_not_depend_on_the_order_of_hashes() -> None:
@@ -130,14 +136,14 @@ def test_mutants_can_be_mutated_on(name: str, seed: int) -> None:
 @given(name=some_source, seed=some_seed)
 @PROPERTY
 def test_the_summary_is_one_short_line(name: str, seed: int) -> None:
-    summary = MutationProposer().propose(brief_for(SOURCES[name]), seed=seed).summary
+    summary = proposed(brief_for(SOURCES[name]), seed).summary
 
     assert 0 < len(summary) <= 120
     assert "\n" not in summary
 
 
 def test_a_proposal_says_who_made_it_and_costs_no_tokens() -> None:
-    proposal = MutationProposer().propose(brief_for(SOURCES["plain-cnn"]), seed=3)
+    proposal = proposed(brief_for(SOURCES["plain-cnn"]), 3)
 
     assert proposal.proposer == MutationProposer().name == "mutation"
     assert proposal.seed == 3

@@ -1,9 +1,17 @@
 """The port that every way of writing a delta implements."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from deltanas_repo_store.records import Proposal
+from deltanas_repo_store.records import Proposal, Record
 from deltanas_tools.brief import Brief
+
+
+class Request(Record):
+    """One answer that is wanted."""
+
+    brief: Brief
+    seed: int
 
 
 class Proposer(Protocol):
@@ -14,10 +22,18 @@ class Proposer(Protocol):
         """What the store records as the proposer."""
         ...
 
-    def propose(self, brief: Brief, *, seed: int) -> Proposal:
-        """Answer ``brief``. The same brief and seed give the same answer where the model allows.
+    @property
+    def batch(self) -> int:
+        """How many answers are best asked for at once."""
+        ...
+
+    def propose(self, requests: Sequence[Request]) -> list[Proposal]:
+        """Answer every request, in their order.
+
+        The same brief and seed give the same answer, as far as the model allows: in another
+        batch, rounding differs.
 
         Raises:
-            ProposerError: the proposer is unavailable or over its budget.
+            ProposerError: the proposer is unavailable or over its budget; nothing was answered.
         """
         ...

@@ -10,6 +10,7 @@ from deltanas_tools.brief import Brief
 from deltanas_tools.propose_delta.mutation.network import Network
 from deltanas_tools.propose_delta.mutation.operators import OPERATORS
 from deltanas_tools.propose_delta.mutation.source import Edit, apply_changes
+from deltanas_tools.propose_delta.port import Request
 
 EDIT_WEIGHTS = (10, 25, 30, 20, 10, 5)
 """Odds of one edit, of two, and so on: the mean is 3.1.
@@ -30,13 +31,17 @@ class MutationProposer:
     """
 
     name = "mutation"
+    batch = 1
 
-    def propose(self, brief: Brief, *, seed: int) -> Proposal:
-        """Answer with a unified diff that applies to the parent.
+    def propose(self, requests: Sequence[Request]) -> list[Proposal]:
+        """Answer each with a unified diff that applies to the parent.
 
         Raises:
-            ProposerError: nothing in the parent can be mutated.
+            ProposerError: nothing in a parent can be mutated.
         """
+        return [self._answer(each.brief, each.seed) for each in requests]
+
+    def _answer(self, brief: Brief, seed: int) -> Proposal:
         rng = random.Random(seed)
         num_edits = rng.choices(range(1, len(EDIT_WEIGHTS) + 1), EDIT_WEIGHTS)[0]
         num_edits = min(max(num_edits + _adjustment(brief.refusals), 1), MAX_EDITS)
