@@ -49,6 +49,10 @@ def build(
     max_lines: Annotated[
         int, typer.Option(min=1, help="Lines of a parent, all of which are in the prompt.")
     ] = 120,
+    max_delta_lines: Annotated[
+        int, typer.Option(min=1, help="Lines of a delta, as a model writes it.")
+    ] = 40,
+    max_edits: Annotated[int, typer.Option(min=1, help="Edits of a mutation, at most.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Networks to build at once; one for each CPU.")
@@ -70,6 +74,8 @@ def build(
         "mutation_pairs": mutations,
         "held_out_sample": sample,
         "max_lines": max_lines,
+        "max_delta_lines": max_delta_lines,
+        "max_edits": max_edits,
         "seed": seed,
     }
     settings = _settings(wanted | ({"held_out": tuple(held_out)} if held_out else {}))

@@ -1,7 +1,6 @@
 """Drafts: pairs whose text is right, and which have not been built."""
 
 import difflib
-from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -11,28 +10,36 @@ from deltanas_tools.delta_grammar import DeltaGrammar
 from deltanas_tools.finetune_lora.corpus import CorpusSettings, with_frozen_parts
 
 
-def usable_child(
-    parent: str, child: str, settings: CorpusSettings, left_out: Counter[str]
-) -> str | None:
-    """Return a child that a short delta of the editable lines leads to; None, and why, if none.
+class LeftOut(Exception):
+    """There is nothing to learn from two networks; the message says why, for counting."""
+
+
+def usable_child(parent: str, child: str, settings: CorpusSettings) -> str:
+    """Return the child that a short delta of the editable lines leads to.
 
     Where the child's frozen functions differ, or its line ends, comments and blank lines alone,
     they are its parent's again: what is no change of the network is not to be learned.
+
+    Raises:
+        LeftOut: there is none.
     """
     try:
         repaired = with_frozen_parts(parent, with_line_ends(parent, child))
         repaired = without_idle_changes(parent, repaired)
         if repaired == parent:
-            left_out["nothing else differs"] += 1
-            return None
+            raise LeftOut("nothing else differs")
         delta = _grammar(parent).write(repaired)
     except PatchError as error:
-        left_out["frozen parts differ" if error.code == "frozen-parts" else "not writable"] += 1
-        return None
+        is_frozen = error.code == "frozen-parts"
+        raise LeftOut("frozen parts differ" if is_frozen else "not writable") from error
     if delta.count("\n") > settings.max_delta_lines:
-        left_out["the delta is too long"] += 1
-        return None
+        raise LeftOut("the delta is too long")
     return repaired
+
+
+def is_short(source: str, settings: CorpusSettings) -> bool:
+    """Tell whether a source fits into a prompt."""
+    return source.count("\n") <= settings.max_lines
 
 
 def with_line_ends(parent: str, child: str) -> str:

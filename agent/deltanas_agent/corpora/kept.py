@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from deltanas_agent.corpora.drafts import usable_child
-from deltanas_agent.corpora.networks import is_short
+from deltanas_agent.corpora.drafts import LeftOut, is_short, usable_child
 from deltanas_repo_store.entries import BaselineEntry, KeptEntry
 from deltanas_repo_store.importers.lemur import RAG_PREFIX
 from deltanas_repo_store.queries import ancestors, names, newest
@@ -21,47 +20,36 @@ MOST = 100_000
 def kept_pairs(store: Store, settings: CorpusSettings, left_out: Counter[str]) -> Iterator[Pair]:
     """Yield drafts, the newest first."""
     for entry in newest(store, status="kept", limit=MOST):
-        if not isinstance(entry, KeptEntry):
-            continue
-        if not entry.improved:
-            left_out["not better beyond noise"] += 1
-            continue
-        pair = _pair(store, entry, settings, left_out)
-        if pair is not None:
-            yield pair
+        if isinstance(entry, KeptEntry):
+            try:
+                yield _pair(store, entry, settings)
+            except LeftOut as why:
+                left_out[str(why)] += 1
 
 
-def _pair(
-    store: Store, entry: KeptEntry, settings: CorpusSettings, left_out: Counter[str]
-) -> Pair | None:
+def _pair(store: Store, entry: KeptEntry, settings: CorpusSettings) -> Pair:
+    if not entry.improved:
+        raise LeftOut("not better beyond noise")
     kept, parent = store.outcome(entry.key), store.get(entry.parent)
     assert isinstance(kept, Kept)
-    transform = parse(kept.evaluation.transform)
-    if kept.architecture.hparams != parent.hparams:
-        left_out["other hyper-parameters"] += 1
-        return None
-    if kept.evaluation.dataset not in RECIPES or transform.ending == "complex":
-        left_out["a data set of another kind"] += 1
-        return None
-    if not is_short(parent.source, settings):
-        left_out["the parent is too long"] += 1
-        return None
     root = ancestors(store, entry.id)[0]
+    transform = parse(kept.evaluation.transform)
     if not isinstance(root, BaselineEntry):
-        left_out["its baseline is gone"] += 1
-        return None
+        raise LeftOut("its baseline is gone")
     if root.name.startswith(RAG_PREFIX):
-        left_out["a rag-* network's"] += 1
-        return None
-    child = usable_child(parent.source, kept.architecture.source, settings, left_out)
-    if child is None:
-        return None
+        raise LeftOut("a rag-* network's")
+    if kept.architecture.hparams != parent.hparams:
+        raise LeftOut("other hyper-parameters")
+    if kept.evaluation.dataset not in RECIPES or transform.ending == "complex":
+        raise LeftOut("a data set of another kind")
+    if not is_short(parent.source, settings):
+        raise LeftOut("the parent is too long")
     recipe = RECIPES[kept.evaluation.dataset]
     shape = transform.image_shape(*recipe.image_shape)
     return Pair(
         source="store",
         parent=parent,
-        child=child,
+        child=usable_child(parent.source, kept.architecture.source, settings),
         dataset=kept.evaluation.dataset,
         input=f"{'x'.join(map(str, shape))}-{recipe.num_classes}",
         epochs=kept.evaluation.epochs,

@@ -4,7 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from deltanas_agent.corpora.drafts import usable_child
+from deltanas_agent.corpora.drafts import LeftOut, usable_child
 from deltanas_repo_store.errors import ProposerError
 from deltanas_tools.finetune_lora.corpus import CorpusSettings, Network, Pair
 from deltanas_tools.propose_delta.mutation.proposer import mutate
@@ -20,28 +20,27 @@ def mutant_pairs(
     mutable = list(networks)
     for turn in range(ROUNDS * settings.pairs_per_parent):
         for network in tuple(mutable):
-            rng = random.Random(f"{settings.seed} {network.name} {turn}")
-            parent = network.architecture.source
             try:
-                mutated, edits = mutate(parent, rng.randint(1, settings.max_edits), rng)
+                yield _mutant(network, settings, turn)
+            except LeftOut as why:
+                left_out[str(why)] += 1
             except ProposerError:
                 left_out["nothing in it can be mutated"] += 1
                 mutable.remove(network)
-                continue
-            child = usable_child(parent, mutated, settings, left_out)
-            if child is not None:
-                yield _pair(network, child, "; ".join(each.summary for each in edits))
 
 
-def _pair(network: Network, child: str, summary: str) -> Pair:
+def _mutant(network: Network, settings: CorpusSettings, turn: int) -> Pair:
+    rng = random.Random(f"{settings.seed} {network.name} {turn}")
+    parent = network.architecture.source
+    mutated, edits = mutate(parent, rng.randint(1, settings.max_edits), rng)
     return Pair(
         source="mutation",
         parent=network.architecture,
-        child=child,
+        child=usable_child(parent, mutated, settings),
         dataset=network.dataset,
         input=network.input,
         parent_name=network.name,
         family=network.family,
         root=network.name,
-        summary=summary,
+        summary="; ".join(each.summary for each in edits),
     )

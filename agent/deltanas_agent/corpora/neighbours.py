@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deltanas_agent.corpora.drafts import usable_child
-from deltanas_agent.corpora.networks import is_short
+from deltanas_agent.corpora.drafts import LeftOut, is_short, usable_child
 from deltanas_agent.corpora.reports import Reports, input_of, read_reports, signatures_of
 from deltanas_agent.corpora.similarity import Similarity
 from deltanas_agent.corpora.trials import LOOSENESS, Comparison, compare
 from deltanas_repo_store.entries import BaselineEntry
 from deltanas_repo_store.records import ArchitectureId
+from deltanas_repo_store.store import Store
 from deltanas_tools.finetune_lora.corpus import CorpusSettings, Pair, family_of
 from deltanas_tools.finetune_lora.corpus.collector import SAME_PROMPT
 from deltanas_tools.novelty_check import Catalogue
@@ -44,35 +44,43 @@ def lemur_pairs(
     left_out: Counter[str],
 ) -> Iterator[Pair]:
     """Yield drafts, in turn from every family and data set, those measured alike first."""
-    store = catalogue.store
     found = _turns(list(_neighbours(catalogue, settings)), settings)
     for each, _ in zip(found, range(DRAWN * settings.lemur_pairs), strict=False):
-        parent, child = store.get(each.parent.id), store.get(each.child.id)
-        if not is_short(parent.source, settings):
-            left_out["the parent is too long"] += 1
-        elif similarity(parent.source, child.source) >= SAME_PROMPT:
-            left_out["as good as the same text"] += 1
-        elif is_relative(each.parent.name, parent.source) or is_relative(
-            each.child.name, child.source
-        ):
-            left_out["related to a held-out network"] += 1
-        else:
-            source = usable_child(parent.source, child.source, settings, left_out)
-            if source is not None:
-                yield Pair(
-                    source="lemur",
-                    parent=parent,
-                    child=source,
-                    dataset=each.dataset,
-                    input=input_of(each.dataset),
-                    compared=each.comparison.level,
-                    parent_accuracy=each.comparison.one,
-                    child_accuracy=each.comparison.other,
-                    parent_name=each.parent.name,
-                    child_name=each.child.name,
-                    family=family_of(each.parent.name),
-                    root=each.parent.name,
-                )
+        try:
+            yield _pair(catalogue.store, each, settings, similarity, is_relative)
+        except LeftOut as why:
+            left_out[str(why)] += 1
+
+
+def _pair(
+    store: Store,
+    found: _Neighbours,
+    settings: CorpusSettings,
+    similarity: Similarity,
+    is_relative: Callable[[str, str], bool],
+) -> Pair:
+    parent, child = store.get(found.parent.id), store.get(found.child.id)
+    if not is_short(parent.source, settings):
+        raise LeftOut("the parent is too long")
+    if similarity(parent.source, child.source) >= SAME_PROMPT:
+        raise LeftOut("as good as the same text")
+    both = ((found.parent.name, parent.source), (found.child.name, child.source))
+    if any(is_relative(name, source) for name, source in both):
+        raise LeftOut("related to a held-out network")
+    return Pair(
+        source="lemur",
+        parent=parent,
+        child=usable_child(parent.source, child.source, settings),
+        dataset=found.dataset,
+        input=input_of(found.dataset),
+        compared=found.comparison.level,
+        parent_accuracy=found.comparison.one,
+        child_accuracy=found.comparison.other,
+        parent_name=found.parent.name,
+        child_name=found.child.name,
+        family=family_of(found.parent.name),
+        root=found.parent.name,
+    )
 
 
 def _turns(found: list[_Neighbours], settings: CorpusSettings) -> Iterator[_Neighbours]:

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from itertools import chain, islice
 
 from deltanas_agent.corpora.builds import Builds, Built, in_order
+from deltanas_agent.corpora.drafts import is_short
 from deltanas_agent.corpora.similarity import Similarity
 from deltanas_repo_store.baselines import baseline_names
 from deltanas_repo_store.entries import BaselineEntry
@@ -138,11 +139,6 @@ def _drawn(
             if is_short(architecture.source, settings):
                 yield entry, architecture
         turns = [members for members in turns if members]
-
-
-def is_short(source: str, settings: CorpusSettings) -> bool:
-    """Tell whether a source fits into a prompt."""
-    return source.count("\n") <= settings.max_lines
 
 
 def _that_build(

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deltanas_tools.finetune_lora.corpus import Collector, CorpusSettings, Pair
@@ -43,6 +43,7 @@ def drafts(draw: st.DrawFn) -> Pair:
     )
 
 
+@settings(max_examples=40)
 @given(st.lists(drafts(), max_size=60))
 def test_no_limit_is_ever_passed_and_nothing_else_is_refused(some: list[Pair]) -> None:
     made = collector()
@@ -63,6 +64,7 @@ def test_no_limit_is_ever_passed_and_nothing_else_is_refused(some: list[Pair]) -
     assert max(datasets.values(), default=0) <= 3
 
 
+@settings(max_examples=40)
 @given(st.lists(drafts(), max_size=60))
 def test_what_is_refused_once_is_refused_for_good(some: list[Pair]) -> None:
     made = collector()

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from pydantic import ValidationError
@@ -38,6 +38,7 @@ def pairs(draw: DrawFn) -> Pair:
     return pair(draw(SOURCES), draw(SOURCES), summary=summary, **accuracies)
 
 
+@settings(max_examples=40)
 @given(st.lists(pairs(), min_size=2, max_size=5))
 def test_what_is_read_is_what_was_written(
     tmp_path_factory: pytest.TempPathFactory, some: list[Pair]
@@ -49,6 +50,7 @@ def test_what_is_read_is_what_was_written(
     assert manifest.digest == made.digest == read_manifest(folder).digest
 
 
+@settings(max_examples=40)
 @given(st.lists(pairs(), min_size=2, max_size=5), st.data())
 def test_every_pair_and_its_place_have_a_say_in_the_digest(
     some: list[Pair], data: st.DataObject

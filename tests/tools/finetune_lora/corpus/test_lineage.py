@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deltanas_tools.finetune_lora.corpus import Pair, split_by_lineage
@@ -34,6 +34,7 @@ def pairs_of(edges: Iterable[tuple[int, int]]) -> list[Pair]:
     return [pair(line(a), line(b), root=f"root-{a}", parent_name=f"{a}") for a, b in edges]
 
 
+@settings(max_examples=40)
 @given(EDGES)
 def test_components_are_what_can_be_reached(edges: list[tuple[int, int]]) -> None:
     found = components(edges)
@@ -41,6 +42,7 @@ def test_components_are_what_can_be_reached(edges: list[tuple[int, int]]) -> Non
         assert {each for each in found if found[each] == found[node]} == reached(node, edges)
 
 
+@settings(max_examples=40)
 @given(EDGES, EDGES, st.sets(NODES, max_size=3))
 def test_the_held_out_pairs_are_those_of_its_relatives(
     steps: list[tuple[int, int]], related: list[tuple[int, int]], apart: set[int]
@@ -53,6 +55,7 @@ def test_the_held_out_pairs_are_those_of_its_relatives(
     assert [each.held_out for each in split] == [parent in kin for parent, _ in steps]
 
 
+@settings(max_examples=40)
 @given(EDGES, st.data())
 def test_the_order_of_pairs_has_no_say(steps: list[tuple[int, int]], data: st.DataObject) -> None:
     made = pairs_of(steps)
