@@ -42,6 +42,7 @@ def config_of(arguments: argparse.Namespace) -> RunConfig:
         local=ModelSpec(model=arguments.model, adapter=arguments.adapter),
         answer=arguments.answer,
         batch=arguments.batch,
+        redraws=arguments.redraws,
         sampling=Sampling(temperature=arguments.temperature, max_new_tokens=arguments.tokens),
     )
     return RunConfig(proposer=arguments.proposer, model=model)
@@ -136,6 +137,7 @@ def main() -> None:
     trying.add_argument("--answer", default="delta")
     trying.add_argument("--answers", type=int, default=8, help="for each network")
     trying.add_argument("--batch", type=int, default=8)
+    trying.add_argument("--redraws", type=int, default=0, help="of an answer that is not sound")
     trying.add_argument("--tokens", type=int, default=256, help="of an answer, at most")
     trying.add_argument("--temperature", type=float, default=0.35)
     trying.add_argument("--threads", type=int, default=1)

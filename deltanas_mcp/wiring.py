@@ -144,6 +144,7 @@ class Workbench:
             sampling=model.sampling,
             context_lines=model.context_lines,
             batch=model.batch,
+            redraws=model.redraws,
         )
 
     def _local_writer(self, model: Model, run: str | None) -> LocalWriter:

@@ -140,6 +140,9 @@ class Model(Record):
     """Lines of the parent that a constrained delta shows round a change, at most."""
     batch: Annotated[int, Field(ge=1, le=256)] = 8
     """Answers about one parent that are asked for at once."""
+    redraws: Annotated[int, Field(ge=0, le=10)] = 0
+    """How often a constrained delta is written anew that cannot be worth building: no Python,
+    names or attributes that nothing sets, comments alone. All drafts count as tokens."""
     sampling: Sampling = Sampling()
 
 

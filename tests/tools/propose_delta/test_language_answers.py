@@ -17,7 +17,7 @@ HUNK = "@@\n-        widths = (12, 24, 48)\n+        widths = (16, 32, 64)\n"
 
 
 def test_hunks_without_numbers_become_a_strict_diff() -> None:
-    answer = completed(HUNK, GRAMMAR, frozen_parts=True)
+    answer = completed(HUNK, GRAMMAR, frozen_parts=True).text
     assert answer == render_delta(SOURCE, WIDER)
     applied = apply(SOURCE, answer, gates=NO_GATES)
     assert isinstance(applied, Applied)
@@ -25,9 +25,8 @@ def test_hunks_without_numbers_become_a_strict_diff() -> None:
 
 
 def test_an_answer_that_ran_out_of_tokens_counts_as_far_as_it_is_whole() -> None:
-    assert completed(f"{HUNK}@@\n         kern", GRAMMAR, frozen_parts=True) == render_delta(
-        SOURCE, WIDER
-    )
+    answer = completed(f"{HUNK}@@\n         kern", GRAMMAR, frozen_parts=True).text
+    assert answer == render_delta(SOURCE, WIDER)
 
 
 @pytest.mark.parametrize(
@@ -40,17 +39,23 @@ def test_an_answer_that_ran_out_of_tokens_counts_as_far_as_it_is_whole() -> None
     ],
 )
 def test_an_answer_counts_as_far_as_it_is_sound(rest: str) -> None:
-    answer = completed(HUNK + rest, GRAMMAR, frozen_parts=True)
+    answer = completed(HUNK + rest, GRAMMAR, frozen_parts=True).text
     assert answer == render_delta(SOURCE, WIDER)
 
 
+def test_comments_alone_are_not_worth_building() -> None:
+    hunk = "@@\n         widths = (12, 24, 48)\n+        # wide\n"
+    assert not completed(hunk, GRAMMAR, frozen_parts=True).is_sound
+    assert completed(HUNK, GRAMMAR, frozen_parts=True).is_sound
+
+
 def test_an_answer_that_is_never_sound_is_what_the_model_wrote() -> None:
-    answer = completed(HUNK.replace("(16, 32, 64)", "(16,"), GRAMMAR, frozen_parts=True)
+    answer = completed(HUNK.replace("(16, 32, 64)", "(16,"), GRAMMAR, frozen_parts=True).text
     assert "+        widths = (16,\n" in answer
 
 
 def test_an_answer_without_a_change_is_refused_by_the_applier() -> None:
-    answer = completed("@@\n         widths = (12, 24, 48)\n", GRAMMAR, frozen_parts=True)
+    answer = completed("@@\n         widths = (12, 24, 48)\n", GRAMMAR, frozen_parts=True).text
     assert isinstance(apply(SOURCE, answer, gates=NO_GATES), Refused)
 
 
@@ -80,5 +85,5 @@ def test_a_copy_of_the_parent_is_refused_for_changing_nothing() -> None:
 
 @given(st.text())
 def test_any_words_make_an_answer(text: str) -> None:
-    assert isinstance(completed(text, GRAMMAR, frozen_parts=True), str)
+    assert isinstance(completed(text, GRAMMAR, frozen_parts=True).text, str)
     assert isinstance(as_delta(text, SOURCE), str)

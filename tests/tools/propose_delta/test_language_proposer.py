@@ -1,5 +1,7 @@
 """A language model as a proposer: whatever its weights, its answers apply under the grammar."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -64,6 +66,14 @@ def test_what_the_model_wrote_is_counted(proposer: LanguageProposer) -> None:
     assert proposal.input_tokens > len(BRIEF.parent.source) // 2
     assert 0 < proposal.output_tokens <= HOT.max_new_tokens
     assert proposal.output_lines > 0
+
+
+def test_every_draft_of_an_answer_counts(proposer: LanguageProposer) -> None:
+    requests = [Request(brief=BRIEF, seed=seed) for seed in range(4)]
+    once = proposer.propose(requests)
+    thrice = replace(proposer, redraws=2).propose(requests)
+    assert sum(each.output_tokens for each in thrice) > sum(each.output_tokens for each in once)
+    assert [each.seed for each in thrice] == [0, 1, 2, 3]
 
 
 def test_without_a_grammar_the_words_are_the_answer() -> None:

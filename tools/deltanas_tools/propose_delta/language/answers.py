@@ -1,6 +1,7 @@
 """From what a model wrote to the answer that is kept, in whatever format it was asked for."""
 
 import re
+from dataclasses import dataclass
 
 from deltanas_repo_store.delta import render_delta
 from deltanas_tools.delta_grammar import DeltaGrammar
@@ -11,7 +12,16 @@ _BARE_FENCE = re.compile(r"^`{3,}\s*$", re.MULTILINE)
 _CODE_LINE = re.compile(r"^(?:import |from \w[\w.]* import |class |def |@|\"\"\"|#)", re.MULTILINE)
 
 
-def completed(text: str, grammar: DeltaGrammar, *, frozen_parts: bool) -> str:
+@dataclass(frozen=True)
+class Answer:
+    """What is made of a model's words."""
+
+    text: str
+    is_sound: bool
+    """Whether it is worth building, as far as that can be told; nothing is told of free words."""
+
+
+def completed(text: str, grammar: DeltaGrammar, *, frozen_parts: bool) -> Answer:
     """Return the strict unified diff that hunks without numbers mean.
 
     An answer counts as far as it is sound: small models rarely know when to stop, and tokens run
@@ -23,11 +33,11 @@ def completed(text: str, grammar: DeltaGrammar, *, frozen_parts: bool) -> str:
     while whole:
         after = grammar.read(whole)
         if is_sound(source, after, frozen_parts=frozen_parts):
-            return render_delta(source, after)
+            return Answer(render_delta(source, after), is_sound=True)
         whole = grammar.cut(_without_last_line(whole))
     if longest:
-        return render_delta(source, grammar.read(longest))
-    return text[: text.rfind("\n") + 1] or text
+        return Answer(render_delta(source, grammar.read(longest)), is_sound=False)
+    return Answer(text[: text.rfind("\n") + 1] or text, is_sound=False)
 
 
 def _without_last_line(text: str) -> str:
