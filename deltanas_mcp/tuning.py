@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MAX_MEASURED = 16
+"""Held-out examples whose loss is measured after each epoch: it is for the record alone."""
 TRIAL_LIMITS = Limits(wall_seconds=60.0, memory_bytes=4 * 2**30)
 
 
@@ -105,7 +107,7 @@ def _train(
     examples, left_out = examples_of(pairs, context=config.model.context_lines)
     if left_out:
         logger.warning("pairs that are no allowed deltas are left out", extra={"codes": left_out})
-    measured, _ = examples_of(held_out, context=config.model.context_lines)
+    measured, _ = examples_of(held_out[:MAX_MEASURED], context=config.model.context_lines)
     spec = config.model.local.model_copy(update={"adapter": None})
     # The folder's name says what is trained, so that the same command finds what was begun.
     asked = [spec.model_dump_json(), settings.model_dump_json()]

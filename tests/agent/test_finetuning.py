@@ -25,7 +25,7 @@ BRIEFS = {"plain-cnn": brief_of(PLAIN, dataset="digits", size="1x28x28-10")}
 LIMITS = Limits(wall_seconds=60.0, memory_bytes=2**31)
 WIDER = ("widths = (12, 24, 48)", "widths = (16, 32, 64)")
 DEAD = ("kernel = 3\n", "kernel = 3\n        unused = 1\n")
-BROKEN = ("kernel = 3", "kernel = 300")
+BROKEN = ("nn.Linear(channels, num_classes)", "nn.Linear(1, num_classes)")
 FROZEN = ("self.train()", "self.eval()")
 
 
