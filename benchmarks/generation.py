@@ -6,11 +6,12 @@ Run it from the repository root, where the project is installed:
     python -m benchmarks.generation --model FOLDER    # another model
 
 All times are CPU seconds of this process on one thread. A prompt of 440 tokens, the end of a
-network of ours and a task, is answered six times with 40 tokens: one after the other, all at once with
-``num_return_sequences``, and by us, who read the prompt once. Then one long answer that copies most
-of the prompt: with transformers' greedy decoding and prompt lookup, and by us. The last table has
-what holding an answer to the delta grammar costs for each token that is drawn, beside one pass of
-the model, for one answer and for eight together; tokens that the grammar forces are not drawn.
+network of ours and a task, is answered six times with 40 tokens: one after the other, all at once
+with ``num_return_sequences``, and by us, who read the prompt once. Then one long answer that goes
+on copying its prompt: with transformers' greedy decoding, with its prompt lookup, and by us. The
+last table has what holding an answer to the delta grammar costs for each token that is drawn,
+beside a pass of the model, for one answer and for eight together; what the grammar forces is not
+drawn, and takes no pass of its own.
 """
 
 import argparse
@@ -42,6 +43,7 @@ NUM_ANSWERS = 6
 NUM_TOKENS = 40
 NUM_PROMPT = 440
 NUM_COPIED = 200
+NUM_STEPS = 20
 CONSTRAINED = Sampling(temperature=0.7, top_p=0.95, max_new_tokens=100)
 
 
@@ -102,7 +104,8 @@ def six_answers(model: LanguageModel, repeats: int) -> Table:
 def one_answer(model: LanguageModel, repeats: int) -> Table:
     """Compare one answer that copies from its prompt."""
     prompt = asked(model, "Repeat net.py, and nothing else.")
-    prompt += model.encode("```python\n")
+    begun = "".join(source().splitlines(keepends=True)[:20])
+    prompt += model.encode(f"```python\n{begun}")
     wanted = Sampling(temperature=0, max_new_tokens=NUM_COPIED)
     ways: dict[str, Callable[[], str]] = {
         "greedy": lambda: text(model, theirs(model, prompt, NUM_COPIED, do_sample=False)),
@@ -152,31 +155,30 @@ def holding(
     num_drawn, seconds = 0, 0.0
     for answer in answers:
         matcher, tokens = constraint.start.deep_copy(), model.encode(answer.text)
+        started = time.process_time()
         while tokens and not matcher.is_stopped():
-            forced, spent = timed(matcher.compute_ff_tokens)
-            seconds += spent
-            drawn = [] if forced else tokens[:1]
-            if drawn:
-                seconds += timed(lambda m=matcher: constraint.forbid(logits, [m]))[1]
+            taken = list(matcher.compute_ff_tokens())
+            if not taken:
+                constraint.forbid(logits, [matcher])
                 num_drawn += 1
-            taken = forced or drawn
-            is_taken, spent = timed(lambda m=matcher, t=taken: m.consume_tokens(t))
-            seconds += spent
-            if not is_taken or tokens[: len(taken)] != taken:
-                break  # tokenised otherwise than it was written
+                taken = tokens[:1]
+            if not matcher.consume_tokens(taken) or tokens[: len(taken)] != taken:
+                break  # written in other tokens than its text has on its own
             tokens = tokens[len(taken) :]
+        seconds += time.process_time() - started
     return seconds / max(num_drawn, 1)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def reading(model: LanguageModel, prompt: Sequence[int], batch: int) -> float:
     """Return the CPU seconds that the model takes for a token of each of the answers."""
     read = read_prompt(model.model, prompt)
     with shared_prompt_attention(model.model):
         continuations = Continuations(model.model, read, batch)
-        step = lambda: continuations.read([[5]] * batch, [1] * batch)  # noqa: E731
-        step()
-        return timed(lambda: [step() for _ in range(10)])[1] / 10 / batch
+        started = time.process_time()
+        for _ in range(NUM_STEPS):
+            continuations.read([[5]] * batch, [1] * batch)
+        return (time.process_time() - started) / NUM_STEPS / batch
 
 
 def theirs(

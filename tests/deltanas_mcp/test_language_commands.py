@@ -28,6 +28,13 @@ model = "{model}"
 [model.sampling]
 max_new_tokens = 40
 """
+SHORT = """
+cycles = 1
+candidates = 2
+baselines = ["shuffle-net"]
+[replication]
+seeds = 1
+"""
 LORA = """
 [lora]
 rank = 2
@@ -154,7 +161,7 @@ def test_a_server_that_is_not_named_is_asked_for(store_path: Path) -> None:
 
 def test_the_rates_of_a_run_are_printed_and_given_as_json(store_path: Path, tmp_path: Path) -> None:
     path = tmp_path / "short.toml"
-    path.write_text("cycles = 1\ncandidates = 2\nbaselines = [\"shuffle-net\"]\n[replication]\nseeds = 1\n")
+    path.write_text(SHORT)
     call(store_path, "run", str(path))
     printed = call(store_path, "rates", "short")
     assert "answered" in printed.stdout

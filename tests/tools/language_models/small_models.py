@@ -1,4 +1,4 @@
-"""Language models of the paper's three classes, with random weights that fit in a test."""
+"""Language models of the paper's three classes and a fourth, with random weights."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from transformers import (
     AutoModelForCausalLM,
+    Gemma2Config,
     LlamaConfig,
     MistralConfig,
     PreTrainedTokenizerFast,
@@ -43,6 +44,9 @@ CONFIGS: dict[str, Any] = {
     "Qwen2.5-Coder": Qwen2Config(**_SIZES, tie_word_embeddings=True),
     "Mistral": MistralConfig(**_SIZES, sliding_window=None),
     "Mistral with a window": MistralConfig(**_SIZES, sliding_window=9),
+    "Gemma 2": Gemma2Config(
+        **_SIZES, head_dim=8, query_pre_attn_scalar=8, sliding_window=9, attn_logit_softcapping=2.0
+    ),
 }
 
 

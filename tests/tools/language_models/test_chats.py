@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from deltanas_repo_store.errors import ProposerError
 from deltanas_tools.language_models import Message
 from deltanas_tools.language_models.answer import Detokenizer
 from tests.tools.language_models.small_models import (
@@ -37,6 +38,13 @@ def test_a_template_that_leaves_the_system_out_is_not_trusted_with_it() -> None:
     )
     model = small_model(tokenizer=tokenizer)
     assert model.tokenizer.decode(model.encode_chat(CHAT)) == "You edit.\n\nwidth = 8"
+
+
+def test_a_chat_that_the_template_refuses_is_an_error_and_says_which() -> None:
+    model = small_model()
+    model.tokenizer.chat_template = TEMPLATE_WITHOUT_SYSTEM
+    with pytest.raises(ProposerError, match="small refuses a chat of system: no system role"):
+        model.encode_chat(CHAT[:1])
 
 
 def test_earlier_turns_are_told() -> None:

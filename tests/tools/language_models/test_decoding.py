@@ -8,7 +8,7 @@ from deltanas_tools.language_models import LanguageModel, Sampling
 from tests.tools.language_models.small_models import CONFIGS, small_model
 
 PROMPT = "x = conv(x)\nx = pool(x)\nx = conv(x)\nx = "
-HOT = Sampling(temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=120)
+HOT = Sampling(temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=80)
 GREEDY = Sampling(temperature=0, max_new_tokens=60)
 
 
@@ -43,8 +43,8 @@ def test_answers_end_where_the_model_ends_them_while_others_go_on() -> None:
     answers = model.generate(encoded(model), seeds=range(12), sampling=HOT)
     finished = [answer for answer in answers if answer.finished]
     assert 0 < len(finished) < len(answers)
-    assert all(answer.num_tokens < 120 for answer in finished)
-    assert all(answer.num_tokens == 120 for answer in answers if not answer.finished)
+    assert all(answer.num_tokens < 80 for answer in finished)
+    assert all(answer.num_tokens == 80 for answer in answers if not answer.finished)
 
 
 def test_the_prompt_is_read_once_for_all_answers() -> None:
@@ -128,7 +128,7 @@ def test_where_memory_does_not_suffice_fewer_answers_are_written_at_once() -> No
 def test_where_one_answer_does_not_fit_the_error_says_what_to_do() -> None:
     model = small_model()
     model.model.register_forward_pre_hook(room_for(0), with_kwargs=True)
-    with pytest.raises(ProposerError, match="does not suffice for one answer of 120 tokens"):
+    with pytest.raises(ProposerError, match="does not suffice for one answer of 80 tokens"):
         texts(model, [1, 2, 3], HOT)
 
 

@@ -4,7 +4,10 @@ from typing import Any
 import pytest
 
 from deltanas_repo_store.errors import ProposerError
-from deltanas_tools.language_models import LanguageModel, Sampling
+from deltanas_tools.language_models import Generation, LanguageModel, Sampling
+from deltanas_tools.language_models.answer import Answer, Detokenizer, Wanted
+from deltanas_tools.language_models.grammars import Grammars, end_tokens
+from deltanas_tools.language_models.lookup import Lookup
 from tests.tools.language_models.small_models import (
     byte_tokenizer,
     sentencepiece_tokenizer,
@@ -88,3 +91,42 @@ def test_a_grammar_that_cannot_be_compiled_is_an_error() -> None:
 def test_the_end_of_the_text_is_not_counted() -> None:
     (answer,) = answered(small_model(), 'start: "ab" | "abab"', [1])
     assert answer.num_tokens == len(byte_tokenizer().encode(answer.text))
+
+
+def test_an_answer_that_is_whole_with_its_last_token_is_finished() -> None:
+    model = small_model()
+    (answer,) = model.generate(
+        [5], seeds=[1], sampling=Sampling(max_new_tokens=2), grammar='start: "x" /[yz]/'
+    )
+    assert (answer.num_tokens, answer.finished) == (2, True)
+
+
+@pytest.fixture
+def lost() -> Answer:
+    """An answer whose parser has failed, as it does where a text has too many readings."""
+    model = small_model()
+    constraint = Grammars(model.model, model.tokenizer).compile('start: "d" /[bc]+/')
+    wanted = Wanted(prompt=(5,), sampling=HOT, max_new_tokens=9, constraint=constraint, stop=None)
+    detokenizer = Detokenizer(model.tokenizer)
+    ends = end_tokens(model.model, model.tokenizer)
+    answer = Answer(0, wanted, ends=ends, detokenizer=detokenizer, lookup=Lookup())
+    answer.begin()
+    assert answer.matcher is not None
+    answer.matcher.consume_token(0)
+    assert answer.matcher.is_error()
+    return answer
+
+
+def test_a_token_that_the_parser_cannot_follow_ends_the_answer_before_it(
+    lost: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert lost.take(66) == []
+    assert lost.is_over
+    assert lost.result() == Generation(text="d", num_tokens=1, finished=False)
+    assert "grammar was lost" in caplog.text
+
+
+def test_an_end_that_only_a_failed_parser_lets_through_is_none(lost: Answer) -> None:
+    (end,) = end_tokens(small_model().model, small_model().tokenizer)
+    lost.take(end)
+    assert lost.result() == Generation(text="d", num_tokens=1, finished=False)

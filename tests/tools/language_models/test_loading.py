@@ -2,12 +2,13 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
-from transformers import BloomConfig, BloomForCausalLM
+from transformers import AutoModelForCausalLM, BloomConfig, GptOssConfig, MambaConfig
 
 from deltanas_repo_store.errors import ConfigError
 from deltanas_tools.language_models import LanguageModel, ModelSpec, Sampling
@@ -164,11 +165,31 @@ def test_a_name_that_can_be_no_model_is_refused(name: str, tmp_path: Path) -> No
         load(name)
 
 
-def test_a_model_whose_attention_is_its_own_is_sent_to_a_server(tmp_path: Path) -> None:
-    config = BloomConfig(vocab_size=320, hidden_size=32, n_layer=1, n_head=2, seq_length=64)
-    BloomForCausalLM(config).save_pretrained(tmp_path)
+@pytest.mark.parametrize(
+    "config",
+    [
+        BloomConfig(vocab_size=320, hidden_size=32, n_layer=1, n_head=2, seq_length=64),
+        MambaConfig(vocab_size=320, hidden_size=32, num_hidden_layers=1),
+        GptOssConfig(
+            vocab_size=320,
+            hidden_size=32,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            num_local_experts=2,
+            pad_token_id=None,
+            eos_token_id=None,
+        ),
+    ],
+    ids=["no attention that others can compute", "no attention", "attention with sinks"],
+)
+def test_a_model_that_cannot_be_decoded_here_is_sent_to_a_server(
+    tmp_path: Path, config: Any
+) -> None:
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
     byte_tokenizer().save_pretrained(tmp_path)
-    with pytest.raises(ConfigError, match=r'BloomForCausalLM.*proposer = "openai"'):
+    with pytest.raises(ConfigError, match=r'cannot be computed here.*proposer = "openai"'):
         load(tmp_path, context=64)
 
 

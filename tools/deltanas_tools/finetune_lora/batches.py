@@ -62,7 +62,7 @@ def encode(model: LanguageModel, examples: Sequence[Example], *, max_tokens: int
     sequences = []
     for example in examples:
         prompt = model.encode_chat(example.prompt)
-        completion = model.tokenizer(example.completion, add_special_tokens=False)["input_ids"]
+        completion = model.encode(example.completion)
         sequence = TokenSequence(tokens=(*prompt, *completion, end), num_prompt=len(prompt))
         if len(sequence.tokens) <= max_tokens:
             sequences.append(sequence)

@@ -119,49 +119,44 @@ class Answer:
     def take(self, token: int) -> list[int]:
         """Append a token and those that the grammar forces after it; return those appended."""
         if token in self._ends:
-            self._end(finished=True)
+            # A parser that has failed lets nothing but the end through.
+            self._end(finished=self.matcher is None or not self.matcher.is_error())
             return []
-        if self.matcher is not None and not self.matcher.consume_token(token):
-            self._give_up(self.matcher)
-            return []
-        self._append(token)
-        return [token, *self._append_forced()]
+        return self._append([token]) + self._append_forced()
 
     def _append_forced(self) -> list[int]:
         if self.matcher is None or self.is_over:
             return []
-        if self.matcher.is_stopped():
-            # Nothing can follow, so that the model need not say that it is done.
-            self._end(finished=True)
-            return []
-        forced = list(self.matcher.compute_ff_tokens())
-        if forced and not self.matcher.consume_tokens(forced):
-            self._give_up(self.matcher)
-            return []
-        taken = []
-        for token in forced:
+        return self._append(self.matcher.compute_ff_tokens())
+
+    def _append(self, tokens: Sequence[int]) -> list[int]:
+        """Append tokens up to where the answer ends; return those appended."""
+        appended = []
+        for token in tokens:
+            if self.matcher is not None and not self.matcher.consume_token(token):
+                self._end(finished=False)
+                break
+            self._tokens.append(token)
+            self._lookup.add(token)
+            appended.append(token)
+            if self._is_whole(token):
+                self._end(finished=True)
+            elif len(self._tokens) == self._wanted.max_new_tokens:
+                self._end(finished=False)
             if self.is_over:
                 break
-            self._append(token)
-            taken.append(token)
-        if not self.is_over and self.matcher.is_stopped():
-            self._end(finished=True)
-        return taken
+        return appended
 
-    def _append(self, token: int) -> None:
-        self._tokens.append(token)
-        self._lookup.add(token)
+    def _is_whole(self, token: int) -> bool:
+        """Tell whether nothing can follow, or nothing is wanted after the token's line."""
+        if self.matcher is not None and self.matcher.is_stopped():
+            return True
         stop = self._wanted.stop
-        if stop is not None and "\n" in self._detokenizer.text([token]) and stop(self.text):
-            self._end(finished=True)
-        if len(self._tokens) == self._wanted.max_new_tokens:
-            self._end(finished=self._is_finished)
+        return stop is not None and "\n" in self._detokenizer.text([token]) and stop(self.text)
 
     def _end(self, *, finished: bool) -> None:
+        if self.matcher is not None and self.matcher.is_error():
+            # Such as for a text with more readings than llguidance is willing to keep.
+            logger.warning("grammar was lost", extra={"reason": self.matcher.get_error()})
         self.is_over = True
         self._is_finished = finished
-
-    def _give_up(self, matcher: LLMatcher) -> None:
-        """End an answer that the matcher cannot follow, such as where it exceeds its limits."""
-        logger.warning("an answer left its grammar", extra={"reason": matcher.get_error()})
-        self._end(finished=False)

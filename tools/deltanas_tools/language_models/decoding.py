@@ -32,7 +32,7 @@ _DRAFTED_TOKENS = 512
 """Of all answers in one step, at most: more would take a GPU longer, and their logits memory."""
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def decode(model: Any, tokenizer: Any, wanted: Wanted, seeds: Sequence[int]) -> list[Generation]:
     """Write an answer for each seed, in fewer than asked at once where memory does not suffice.
 

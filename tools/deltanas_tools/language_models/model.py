@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import TemplateError
+
 from deltanas_repo_store.errors import ProposerError
 from deltanas_tools.language_models.records import Generation, Message, Sampling
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from deltanas_tools.language_models.grammars import Grammars
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LanguageModel:
     """A causal language model with its tokenizer and chat template."""
 
@@ -34,11 +36,20 @@ class LanguageModel:
         Args:
             messages: The turns.
             prefix: How the answer begins; its tokens are those that it has on its own.
+
+        Raises:
+            ProposerError: the template refuses the turns, such as two of one role in a row.
         """
         chat = [{"role": message.role, "content": message.text} for message in messages]
-        if chat and chat[0]["role"] == "system" and not self._has_system_role:
+        if not self._has_system_role:
             chat = _without_system(chat)
-        text = self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
+        try:
+            text = self._write_chat(chat, add_generation_prompt=True)
+        except TemplateError as error:
+            raise ProposerError(
+                f"the chat template of {self.name} refuses a chat of "
+                f"{', '.join(each['role'] for each in chat) or 'nothing'}: {error}"
+            ) from error
         return self.encode(text) + self.encode(prefix)
 
     def encode(self, text: str) -> list[int]:
@@ -63,9 +74,7 @@ class LanguageModel:
     ) -> list[Generation]:
         """Answer a prompt once for each seed; the prompt is read once for all of them.
 
-        A seed gives the same answer in every batch, up to rounding in the model. A single answer
-        is drafted from the prompt and the grammar, which changes the time it takes and not the
-        answer.
+        A seed gives the same answer in every batch, up to rounding in the model.
 
         Args:
             prompt: Tokens, as `encode_chat` makes them.
@@ -105,21 +114,20 @@ class LanguageModel:
 
     @cached_property
     def _has_system_role(self) -> bool:
-        return has_system_role(self.tokenizer)
+        """Whether the template shows what the system says; some refuse it or leave it out."""
+        probe = "what the system says"
+        chat = [{"role": "system", "content": probe}, {"role": "user", "content": ""}]
+        try:
+            return probe in self._write_chat(chat)
+        except TemplateError:
+            return False
+
+    def _write_chat(self, chat: Sequence[dict[str, str]], **options: bool) -> str:
+        return str(self.tokenizer.apply_chat_template(chat, tokenize=False, **options))
 
 
-def has_system_role(tokenizer: Any) -> bool:
-    """Tell whether a chat template shows what the system says; some refuse it or leave it out."""
-    import jinja2
-
-    probe = "deltanas-probe"
-    chat = [{"role": "system", "content": probe}, {"role": "user", "content": "hello"}]
-    try:
-        return probe in tokenizer.apply_chat_template(chat, tokenize=False)
-    except jinja2.TemplateError:
-        return False
-
-
-def _without_system(chat: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-    system, first, *rest = chat
-    return [{**first, "content": f"{system['content']}\n\n{first['content']}"}, *rest]
+def _without_system(chat: list[dict[str, str]]) -> list[dict[str, str]]:
+    match chat:
+        case [{"role": "system", "content": system}, {"role": "user", "content": user}, *rest]:
+            return [{"role": "user", "content": f"{system}\n\n{user}"}, *rest]
+    return chat

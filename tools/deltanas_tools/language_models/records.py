@@ -17,7 +17,7 @@ class ModelSpec(Record):
     model: Annotated[str, Field(min_length=1)] = PACKAGED
     """A folder, a ``.gguf`` file, an id of the Hugging Face hub, or ``smollm2``."""
     revision: Annotated[str, Field(min_length=1)] | None = None
-    """Commit, tag or branch on the hub; None is what it shows first, or what is here already."""
+    """Commit, tag or branch on the hub; None is the main branch as it was fetched first."""
     adapter: Path | None = None
     """Folder of a LoRA adapter in PEFT's format that belongs to this model."""
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"

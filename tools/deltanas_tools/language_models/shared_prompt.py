@@ -1,10 +1,10 @@
 """Attention of many continuations to one prompt, whose keys and values are there once.
 
-transformers repeats a prompt's cache for every continuation: 50 answers to 3,000 tokens take 74 GB
-with a 7B model that has no grouped keys, and 13.5 GB as here. And each continuation reads as many
-new tokens at a time as it has: they are packed into one row, so that nothing is padded but the
-attention itself. A token is read by writing its key and value into its continuation's next slot; to
-forget the last tokens is to say that they were not read.
+transformers repeats a prompt's cache for every continuation. For 50 answers of 500 tokens to one of
+2,500, and a 7B model with as many key heads as heads (0.49 MB a token), that is 74 GB, and as here
+13.5 GB. Each continuation reads as many new tokens at a time as it has: they are packed into one
+row, so that nothing is padded but the attention itself. A token is read by writing its key and
+value into its continuation's next slot; to forget the last tokens is to count them as not read.
 """
 
 from collections.abc import Generator, Sequence
@@ -201,6 +201,7 @@ def _attend(
     step: _Step,
     sliding_window: int | None = None,
     softcap: float | None = None,
+    s_aux: torch.Tensor | None = None,
     **_: object,
 ) -> tuple[torch.Tensor, None]:
     """Attend to the prompt and to what a continuation has read, as transformers calls it.
@@ -215,10 +216,13 @@ def _attend(
         step: What is read.
         sliding_window: How many tokens the layer looks back on, itself included.
         softcap: Bound of the scores.
+        s_aux: Scores of no token at all, as GPT-OSS has them.
 
     Returns:
         Shape ``(1, N, heads, head size)``.
     """
+    if s_aux is not None:
+        raise ValueError("scores of no token are not computed here")
     step.attended.add(module.layer_idx)
     past_keys, past_values = step.prompt.layers[module.layer_idx]
     own_keys, own_values = (each[:, :, : step.num_slots] for each in step.layers[module.layer_idx])
@@ -265,7 +269,7 @@ def shared_prompt_attention(model: Any) -> Generator[None]:
         base.set_attn_implementation(before)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def check_attention(model: Any) -> None:
     """Check, on a few tokens, that a model computes the same here as by itself.
 
