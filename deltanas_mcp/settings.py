@@ -14,27 +14,27 @@ from deltanas_tools.finetune_lora.settings import LoraSettings
 
 
 def load_run_config(path: Path, *, model: Path | None = None) -> RunConfig:
-    """Read a run configuration; the table ``[model]`` of the file ``model`` goes before its own.
+    """Read a run configuration; proposer and ``[model]`` of the file ``model`` go before its own.
 
     Raises:
         ConfigError: a file is not there, is not TOML, or a key is unknown or has a bad value.
     """
     values = _read_toml(path)
     if model is not None:
-        values["model"] = model_table(model)
+        values |= model_settings(model)
     return parse_run_config(values, where=str(path))
 
 
-def model_table(path: Path) -> object:
-    """Return the table ``[model]`` of a run's configuration, such as those in ``configs/models``.
+def model_settings(path: Path) -> dict[str, object]:
+    """Return who proposes according to a run's configuration, such as those in ``configs/models``.
 
     Raises:
-        ConfigError: the file is not there, is not TOML, or has no such table.
+        ConfigError: the file is not there, is not TOML, or has no table ``[model]``.
     """
     values = _read_toml(path)
     if "model" not in values:
         raise ConfigError(f"{path} has no table [model]")
-    return values["model"]
+    return {"proposer": values.get("proposer", "transformers"), "model": values["model"]}
 
 
 def load_lora_settings(path: Path | None) -> LoraSettings:

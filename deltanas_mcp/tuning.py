@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from deltanas_agent.finetuning import Judge, Judged, Made, briefs_of, examples_of
 from deltanas_agent.trial import Trial, Tried
-from deltanas_mcp.settings import cache_folder, model_table, parse_run_config
+from deltanas_mcp.settings import cache_folder, model_settings, parse_run_config
 from deltanas_mcp.wiring import Workbench, adapter_folder, open_workbench, search_config
 from deltanas_repo_store.adapters import Adapters
 from deltanas_repo_store.errors import ConfigError
@@ -81,7 +81,7 @@ def _config(bench: Workbench, run: str, model: Path | None, tokens: int) -> "Run
     config = search_config(bench.store, run)
     values = config.model_dump(mode="json")
     if model is not None:
-        values |= {"proposer": "transformers", "model": model_table(model)}
+        values |= model_settings(model)
     if values["proposer"] != "transformers":
         raise ConfigError(
             f"the proposer of {run} is {values['proposer']!r}, which has no weights to tune here; "

@@ -46,7 +46,7 @@ DatasetOption = Annotated[
 ModelOption = Annotated[
     Path | None,
     typer.Option(
-        "--model", help="TOML file with a table [model], such as those in configs/models."
+        "--model", help="Who proposes: a configuration with a [model], as in configs/models."
     ),
 ]
 SeedOption = Annotated[int, typer.Option(help="Seed of weights, batches and dropout.")]

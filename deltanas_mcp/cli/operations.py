@@ -36,19 +36,20 @@ def propose(
     dataset: DatasetOption = "digits",
     seed: Annotated[int, typer.Option(help="Seed of the proposal.")] = 0,
     proposer: Annotated[
-        str, typer.Option(help="Who writes it: mutation, transformers, openai or full.")
-    ] = "mutation",
+        str | None,
+        typer.Option(help="mutation, transformers, openai or full; mutation without --model."),
+    ] = None,
     model: ModelOption = None,
 ) -> None:
     """Write a delta for an architecture; it goes to stdout, its summary to stderr."""
     from deltanas_agent.config import Measurement
-    from deltanas_mcp.settings import model_table, parse_run_config
+    from deltanas_mcp.settings import model_settings, parse_run_config
     from deltanas_mcp.wiring import open_workbench
     from deltanas_tools.propose_delta.port import Request
 
-    values: dict[str, object] = {"proposer": proposer}
-    if model is not None:
-        values["model"] = model_table(model)
+    values = {} if model is None else model_settings(model)
+    if proposer is not None:
+        values["proposer"] = proposer
     config = parse_run_config(values, where="the proposer")
     with open_workbench(store) as bench:
         writer = bench.proposer(config)

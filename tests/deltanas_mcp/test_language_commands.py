@@ -11,6 +11,7 @@ from deltanas_mcp.cli import app
 from deltanas_mcp.settings import load_run_config
 from deltanas_mcp.wiring import begin_search, open_store
 from deltanas_repo_store.baselines import baselines
+from deltanas_repo_store.errors import ConfigError
 from deltanas_tools.finetune_lora.corpus.files import write_corpus
 from tests.tools.finetune_lora.corpus.pairs_for_tests import corpus, network, pair
 from tests.tools.finetune_lora.tiny_models import llama_config, tiny_model
@@ -90,8 +91,7 @@ def call(store: Path, *arguments: str) -> Result:
 
 
 def test_a_model_in_a_folder_proposes(store_path: Path, config: Path) -> None:
-    asked = ("--proposer", "transformers", "--model", str(config))
-    result = call(store_path, "propose", "plain-cnn", *asked)
+    result = call(store_path, "propose", "plain-cnn", "--model", str(config))
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith(("--- a/net.py", "@@"))
 
@@ -159,6 +159,17 @@ def test_a_server_that_is_not_named_is_asked_for(store_path: Path) -> None:
     assert "needs a table [model.server]" in result.stderr
 
 
+def test_a_model_takes_the_place_of_who_proposes_in_a_run(config: Path) -> None:
+    quickstart = load_run_config(Path("configs/quickstart.toml"), model=config)
+    assert (quickstart.proposer, quickstart.candidates) == ("transformers", 8)
+    assert quickstart.model.sampling.max_new_tokens == 40
+
+
+def test_a_file_without_a_model_names_no_proposer() -> None:
+    with pytest.raises(ConfigError, match=r"has no table \[model\]"):
+        load_run_config(Path("configs/quickstart.toml"), model=Path("configs/quickstart.toml"))
+
+
 def test_the_rates_of_a_run_are_printed_and_given_as_json(store_path: Path, tmp_path: Path) -> None:
     path = tmp_path / "short.toml"
     path.write_text(SHORT)
@@ -176,7 +187,7 @@ def test_the_rates_of_an_unknown_run_are_refused(store_path: Path) -> None:
     assert "no run 'nothing'" in result.stderr
 
 
-@pytest.mark.parametrize("path", sorted(Path("configs/models").glob("*.toml")), ids=str)
+@pytest.mark.parametrize("path", sorted(Path("configs/models").glob("*-7b.toml")), ids=str)
 def test_the_papers_models_have_a_configuration(path: Path) -> None:
     config = load_run_config(path)
     assert (config.proposer, config.model.sampling.temperature) == ("transformers", 0.35)
