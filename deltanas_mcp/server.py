@@ -27,11 +27,10 @@ from deltanas_mcp.settings import parse_measurement, parse_run_config
 from deltanas_mcp.strict_arguments import StrictArguments
 from deltanas_mcp.wiring import Workbench
 from deltanas_repo_store.entries import RejectedEntry, in_words
-from deltanas_repo_store.errors import DeltaNasError
+from deltanas_repo_store.errors import DeltaNasError, JobError
 from deltanas_repo_store.queries import Wanted, leaderboard
 from deltanas_repo_store.records import ArchitectureId, Evaluation, Kept, Outcome, Proposal
 from deltanas_tools.apply_patch import Applied
-from deltanas_tools.finetune_lora import finetune_lora
 from deltanas_tools.propose_delta.port import Request
 
 RUN = "mcp"
@@ -237,15 +236,14 @@ def _add_training_tools(server: MCPServer, bench: Workbench, working: Lock) -> N
             outcome = evaluator.evaluate(pending)
             return _ended(bench.store.finish(outcome), outcome, dataset)
 
-    @server.tool(
-        name="finetune_lora", annotations=_hints("Tune the proposer", reads=False, idempotent=False)
-    )
-    def finetune_lora_tool(
-        base_model: Annotated[str | None, Field(max_length=200, description="Model.")] = None,
-    ) -> str:
-        """Tune the local language model on what the search kept; needs one to be configured."""
+    @server.tool(annotations=_hints("Tune the proposer", reads=False, idempotent=False))
+    def finetune_lora() -> str:
+        """Tune a run's language model on deltas that have an effect. Says how: it takes long."""
         with told_to_the_model():
-            finetune_lora(base_model)
+            raise JobError(
+                "fine-tuning takes minutes to days, longer than a call can wait, and this server "
+                "starts no jobs yet; a person can run `deltanas finetune RUN CORPUS` on the store"
+            )
 
 
 def _applied(made: Applied | Submission, delta: str, *, candidate: str | None) -> AppliedDelta:

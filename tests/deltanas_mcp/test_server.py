@@ -157,7 +157,7 @@ async def test_a_candidate_that_computes_the_same_is_rejected_with_the_reason(
         pytest.param(
             "train_one_epoch", {"candidate": "plain-cnn", "dataset": "x"}, "digits", id="data"
         ),
-        pytest.param("finetune_lora", {}, "no", id="no language model"),
+        pytest.param("finetune_lora", {}, "a person can run", id="takes long"),
         pytest.param(
             "propose_delta", {"parent": "plain-cnn", "proposer": "x"}, "mutation", id="who"
         ),
@@ -173,9 +173,9 @@ async def test_bad_input_is_a_tool_error_that_names_it(
     assert bench.store.runs() == ()
 
 
-async def test_finetuning_says_that_no_model_is_configured(bench: Workbench, era: Era) -> None:
+async def test_finetuning_says_which_command_does_it(bench: Workbench, era: Era) -> None:
     async with Client(build_server(bench), mode=era) as client:
-        assert "none is configured" in refusal(await client.call_tool("finetune_lora", {}))
+        assert "deltanas finetune" in refusal(await client.call_tool("finetune_lora", {}))
 
 
 async def test_the_command_serves_on_stdio(store_path: Path, cache: Path) -> None:
