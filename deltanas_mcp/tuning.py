@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,7 @@ from deltanas_mcp.settings import cache_folder, model_settings, parse_run_config
 from deltanas_mcp.wiring import Workbench, adapter_folder, open_workbench, search_config
 from deltanas_repo_store.adapters import Adapters
 from deltanas_repo_store.errors import ConfigError
-from deltanas_tools.finetune_lora.corpus.files import read_corpus
-from deltanas_tools.finetune_lora.corpus.pairs import Pair
+from deltanas_tools.finetune_lora.corpus.files import Corpus, read_corpus
 from deltanas_tools.finetune_lora.settings import LoraSettings
 from deltanas_tools.propose_delta.port import Proposer
 from deltanas_tools.sandbox import Limits
@@ -41,8 +40,11 @@ def tune(
     tokens: int,
     progress: "Callable[[Progress], None]",
     tried: Callable[[Tried], None],
-) -> Judged:
+    cancelled: Callable[[], bool],
+) -> Judged | None:
     """Train an adapter for a run's model, try it, keep it, and promote it if it is better.
+
+    None where it was cancelled while it was trained; the same call goes on.
 
     Raises:
         ConfigError: the run has no model in this process, or the corpus or settings do not fit.
@@ -51,7 +53,9 @@ def tune(
     found = read_corpus(corpus)
     with open_workbench(store) as bench:
         config = _config(bench, run, model, tokens)
-        tuned = _train(config, found.to_train, found.to_measure, settings, progress)
+        tuned = _train(config, found, settings, progress, cancelled)
+        if tuned is None:
+            return None
         sandbox = bench.sandbox(config.measurement)
         judge = Judge(
             Adapters(bench.store),
@@ -96,18 +100,19 @@ def _config(bench: Workbench, run: str, model: Path | None, tokens: int) -> "Run
 
 def _train(
     config: "RunConfig",
-    pairs: Sequence[Pair],
-    held_out: Sequence[Pair],
+    corpus: Corpus,
     settings: LoraSettings,
     progress: "Callable[[Progress], None]",
-) -> "Tuned":
+    cancelled: Callable[[], bool],
+) -> "Tuned | None":
     from deltanas_tools.finetune_lora.training import Cancelled, train
     from deltanas_tools.language_models.loading import load_language_model
 
-    examples, left_out = examples_of(pairs, context=config.model.context_lines)
+    context = config.model.context_lines
+    examples, left_out = examples_of(corpus.to_train, context=context)
     if left_out:
         logger.warning("pairs that are no allowed deltas are left out", extra={"codes": left_out})
-    measured, _ = examples_of(held_out[:MAX_MEASURED], context=config.model.context_lines)
+    measured, _ = examples_of(corpus.to_measure[:MAX_MEASURED], context=context)
     spec = config.model.local.model_copy(update={"adapter": None})
     # The folder's name says what is trained, so that the same command finds what was begun.
     asked = [spec.model_dump_json(), settings.model_dump_json()]
@@ -120,9 +125,9 @@ def _train(
         folder=cache_folder() / "trainings" / name,
         held_out=measured,
         progress=progress,
+        cancelled=cancelled,
     )
-    assert not isinstance(tuned, Cancelled), "nothing cancels it"
-    return tuned
+    return None if isinstance(tuned, Cancelled) else tuned
 
 
 def _with_adapter(bench: Workbench, config: "RunConfig", folder: Path | None) -> Proposer:

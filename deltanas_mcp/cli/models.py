@@ -1,6 +1,10 @@
 """Commands about language models: model fetch, finetune."""
 
+import contextlib
+import signal
+from collections.abc import Callable, Generator
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -65,25 +69,48 @@ def finetune(
     from deltanas_mcp.tuning import tune
 
     chosen = load_lora_settings(settings)
-    try:
-        with training_progress() as progress:
-            judged = tune(
-                store,
-                run,
-                corpus,
-                settings=chosen,
-                model=model,
-                answers=answers,
-                tokens=tokens,
-                progress=progress,
-                tried=_print_tried,
-            )
-    except KeyboardInterrupt:
+    judged = None
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        training_progress() as progress,
+        _interruptible() as cancelled,
+    ):
+
+        def tried(each: "Tried") -> None:
+            typer.echo(f"{each.name:<32.32} {each.stage or 'effective'} {each.code}", err=True)
+            if cancelled():
+                raise KeyboardInterrupt
+
+        judged = tune(
+            store,
+            run,
+            corpus,
+            settings=chosen,
+            model=model,
+            answers=answers,
+            tokens=tokens,
+            progress=progress,
+            tried=tried,
+            cancelled=cancelled,
+        )
+    if judged is None:
         typer.echo("\nInterrupted. The same command goes on.", err=True)
-        raise typer.Exit(code=INTERRUPTED) from None
+        raise typer.Exit(code=INTERRUPTED)
     typer.echo(f"{judged.entry.name}: {judged.reason}")
     typer.echo("Promoted." if judged.promoted else "Kept, and not used.")
 
 
-def _print_tried(tried: "Tried") -> None:
-    typer.echo(f"{tried.name:<32.32} {tried.stage or 'effective'} {tried.code}", err=True)
+@contextlib.contextmanager
+def _interruptible() -> Generator[Callable[[], bool]]:
+    """Have the first Ctrl-C end a training at its next checkpoint, and the second at once."""
+    asked: list[int] = []
+
+    def ask(signal_number: int, frame: FrameType | None) -> None:
+        asked.append(signal_number)
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGINT, before)

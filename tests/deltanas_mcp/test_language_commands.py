@@ -1,6 +1,9 @@
 """Commands with a language model: a tiny one of a real class, from a folder, as a user has it."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ import torch
 from typer.testing import CliRunner, Result
 
 from deltanas_mcp.cli import app
+from deltanas_mcp.cli.training import INTERRUPTED
 from deltanas_mcp.settings import load_run_config
 from deltanas_mcp.wiring import begin_search, open_store
 from deltanas_repo_store.baselines import baselines
@@ -120,6 +124,31 @@ def test_an_adapter_is_trained_tried_and_kept(
     listed = call(store_path, "adapters", "list", run, "--json")
     [adapter] = json.loads(listed.stdout)["adapters"]
     assert adapter["record"]["num_examples"] == 2
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_goes_on_by_the_same_command(
+    store_path: Path, run: str, corpus_folder: Path, tmp_path: Path, cache: Path
+) -> None:
+    settings = tmp_path / "lora.toml"
+    settings.write_text(LORA.replace("epochs = 1", "epochs = 60"))
+    options = ("--settings", str(settings), "--answers", "1", "--tokens", "20")
+    program = "from deltanas_mcp.cli import main; main()"
+    command = [sys.executable, "-c", program, "finetune", run, str(corpus_folder)]
+    before = set((cache / "trainings").glob("*/checkpoints"))
+    with subprocess.Popen(
+        [*command, *options, "--store", str(store_path)], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("step "):
+                process.send_signal(signal.SIGINT)
+                break
+        told = process.stderr.read()
+    assert process.returncode == INTERRUPTED
+    assert "The same command goes on" in told
+    assert set((cache / "trainings").glob("*/checkpoints")) - before
+    assert call(store_path, "finetune", run, str(corpus_folder), *options).exit_code == 0
 
 
 def test_a_run_without_a_model_here_has_nothing_to_tune(

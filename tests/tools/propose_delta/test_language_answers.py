@@ -8,7 +8,7 @@ from deltanas_repo_store.baselines import baselines
 from deltanas_repo_store.delta import render_delta
 from deltanas_tools.apply_patch import NO_GATES, Applied, Refused, apply
 from deltanas_tools.delta_grammar import DeltaGrammar
-from deltanas_tools.propose_delta.language.answers import as_delta, completed, whole_file
+from deltanas_tools.propose_delta.language.answers import as_delta, completed, is_over, whole_file
 
 SOURCE = baselines()["plain-cnn"].source
 WIDER = SOURCE.replace("(12, 24, 48)", "(16, 32, 64)")
@@ -81,6 +81,19 @@ def test_a_copy_of_the_parent_is_refused_for_changing_nothing() -> None:
     refused = apply(SOURCE, as_delta(f"```python\n{SOURCE}```", SOURCE))
     assert isinstance(refused, Refused)
     assert refused.code == "no-op"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("```python\nimport torch\n", False, id="a block that is open"),
+        pytest.param("```python\nimport torch\n```\n", True, id="a block that is closed"),
+        pytest.param("Here it is:\n```\n-a\n+b\n```\n", True, id="prose before it"),
+        pytest.param("--- a/net.py\n+++ b/net.py\n", False, id="no block"),
+    ],
+)
+def test_a_free_answer_is_over_when_its_block_is_closed(text: str, expected: bool) -> None:
+    assert is_over(text) == expected
 
 
 @given(st.text())

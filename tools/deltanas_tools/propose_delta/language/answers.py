@@ -8,6 +8,7 @@ from deltanas_tools.delta_grammar import DeltaGrammar
 from deltanas_tools.propose_delta.language.soundness import is_sound
 
 _FENCED = re.compile(r"^(`{3,}|~{3,})[^\n]*\n(.*?)(?:^\1[`~]*\s*$|\Z)", re.DOTALL | re.MULTILINE)
+_CLOSED = re.compile(r"^(`{3,}|~{3,})[^\n]*\n.*^\1\s*$", re.DOTALL | re.MULTILINE)
 _BARE_FENCE = re.compile(r"^`{3,}\s*$", re.MULTILINE)
 _CODE_LINE = re.compile(r"^(?:import |from \w[\w.]* import |class |def |@|\"\"\"|#)", re.MULTILINE)
 
@@ -72,3 +73,8 @@ def whole_file(text: str) -> str:
         return max(blocks, key=len, default="")
     code = unfenced[begin.start() :]
     return code if code.endswith("\n") else f"{code}\n"
+
+
+def is_over(text: str) -> bool:
+    """Tell whether a free answer has closed a fenced block: what follows is talk."""
+    return _CLOSED.search(text) is not None

@@ -8,7 +8,7 @@ from deltanas_repo_store.records import Proposal
 from deltanas_tools.brief import AnswerFormat, Brief, messages
 from deltanas_tools.delta_grammar import DeltaGrammar
 from deltanas_tools.language_models.records import Sampling
-from deltanas_tools.propose_delta.language.answers import Answer, as_delta, completed
+from deltanas_tools.propose_delta.language.answers import Answer, as_delta, completed, is_over
 from deltanas_tools.propose_delta.language.writers import Writer, Written
 from deltanas_tools.propose_delta.port import Request
 
@@ -57,7 +57,13 @@ class LanguageProposer:
         chat = messages(brief, self.form, room=room, count=self.writer.count)
 
         def write(some: Sequence[int]) -> list[Written]:
-            return self.writer.write(chat, seeds=some, sampling=self.sampling, grammar=grammar)
+            return self.writer.write(
+                chat,
+                seeds=some,
+                sampling=self.sampling,
+                grammar=grammar,
+                stop=is_over if grammar is None else None,
+            )
 
         drafts = [_Draft(seed, each) for seed, each in zip(seeds, write(seeds), strict=True)]
         for number in range(1, self.redraws + 1):

@@ -1,6 +1,6 @@
 """Where a language model runs: in this process, or behind a server. One port for both."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,8 +50,11 @@ class Writer(Protocol):
         seeds: Sequence[int],
         sampling: Sampling,
         grammar: DeltaGrammar | None,
+        stop: Callable[[str], bool] | None,
     ) -> list[Written]:
         """Answer a chat once for each seed.
+
+        ``stop`` may be told an answer's text after each line; it is over where that says so.
 
         Raises:
             ProposerError: the model cannot be asked, or the chat is longer than its context.
@@ -86,11 +89,14 @@ class LocalWriter:
         seeds: Sequence[int],
         sampling: Sampling,
         grammar: DeltaGrammar | None,
+        stop: Callable[[str], bool] | None,
     ) -> list[Written]:
         """Read the chat once, and answer it for all seeds together."""
         prompt = self.model.encode_chat(chat)
         lark = None if grammar is None else grammar.lark()
-        written = self.model.generate(prompt, seeds=seeds, sampling=sampling, grammar=lark)
+        written = self.model.generate(
+            prompt, seeds=seeds, sampling=sampling, grammar=lark, stop=stop
+        )
         return [Written(each.text, len(prompt), each.num_tokens) for each in written]
 
 
@@ -121,6 +127,7 @@ class ServerWriter:
         seeds: Sequence[int],
         sampling: Sampling,
         grammar: DeltaGrammar | None,
+        stop: Callable[[str], bool] | None,  # no server can be told
     ) -> list[Written]:
         """Ask the server once for each seed; its cache has the chat after the first."""
         answers = self.server.complete(
