@@ -28,9 +28,12 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# What needs a model, a corpus or a store of LEMUR's is run by hand: each says how at its top.
+BY_HAND := answer_lengths delta_grammar generation lora_step novelty_recall proposers
+
 bench: $(VENV)/.installed-dev
-	for script in benchmarks/[a-z]*.py; do \
-	  name=$$(basename $$script .py); echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; \
+	for name in $(filter-out $(BY_HAND),$(basename $(notdir $(wildcard benchmarks/[a-z]*.py)))); do \
+	  echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; \
 	done
 
 clean:
