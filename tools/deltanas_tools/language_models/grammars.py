@@ -6,11 +6,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from llguidance import LLExecutor, LLMatcher
+from llguidance import LLExecutor, LLMatcher, LLParserLimits
 from llguidance.hf import from_tokenizer
 from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask_par
 
 from deltanas_repo_store.errors import ProposerError
+
+MAX_ITEMS = 16_000
+"""Of the parser at one place. A delta may begin at any line of its parent, which takes three items
+a line: llguidance's own 2,000 end at 650 lines."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ class Grammars:
         Raises:
             ProposerError: llguidance does not take it.
         """
-        matcher = LLMatcher(self._tokenizer, lark, log_level=0)
+        limits = LLParserLimits(max_items_in_row=MAX_ITEMS)
+        matcher = LLMatcher(self._tokenizer, lark, log_level=0, limits=limits)
         if matcher.is_error():
             raise ProposerError(f"the grammar cannot be used: {matcher.get_error()}")
         return Constraint(matcher, self._num_tokens, self._executor)
