@@ -5,13 +5,14 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.metadata import version
 from threading import Lock
-from typing import Annotated
+from typing import Annotated, Literal
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
+from deltanas_agent.config import RunConfig
 from deltanas_agent.submit import Submission, applied, preview, submit
 from deltanas_mcp.describe import describe
 from deltanas_mcp.results import (
@@ -23,7 +24,7 @@ from deltanas_mcp.results import (
     ProposedDelta,
     TrainingAnswer,
 )
-from deltanas_mcp.settings import parse_measurement, parse_run_config
+from deltanas_mcp.settings import parse_measurement
 from deltanas_mcp.strict_arguments import StrictArguments
 from deltanas_mcp.wiring import Workbench
 from deltanas_repo_store.entries import RejectedEntry, in_words
@@ -135,7 +136,7 @@ def _add_delta_tools(server: MCPServer, bench: Workbench, working: Lock) -> None
         parent: Target,
         seed: Annotated[Seed, Field(description="Another seed proposes another delta.")] = 0,
         dataset: Dataset = "digits",
-        proposer: Annotated[str, Field(description="Who writes it: mutation.")] = "mutation",
+        proposer: Annotated[Literal["mutation"], Field(description="Who writes it.")] = "mutation",
     ) -> ProposedDelta:
         """Propose a random, seeded edit of an architecture as a unified diff.
 
@@ -145,7 +146,7 @@ def _add_delta_tools(server: MCPServer, bench: Workbench, working: Lock) -> None
             parent_id = bench.store.resolve(parent)
             evaluator = bench.evaluator(parse_measurement(dataset=dataset))
             brief = evaluator.brief(parent_id)
-            writer = bench.proposer(parse_run_config({"proposer": proposer}, where="proposer"))
+            writer = bench.proposer(RunConfig(proposer=proposer))
             [proposal] = writer.propose([Request(brief=brief, seed=seed)])
         return ProposedDelta(
             parent_id=parent_id,

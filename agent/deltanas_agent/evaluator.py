@@ -12,7 +12,7 @@ from functools import partial
 from typing import NoReturn
 
 from deltanas_agent.config import Deltas, Measurement, Novelty
-from deltanas_agent.deltas import apply_answer, architecture_of, rejection_of
+from deltanas_agent.gates import pass_gates
 from deltanas_agent.noise import noise_floor
 from deltanas_agent.outcomes import Admitted, Closed, Progress, check_novel, kept, rejected
 from deltanas_agent.trainers import Place, Trainers
@@ -27,17 +27,14 @@ from deltanas_repo_store.records import (
     Pending,
     Rejected,
     Rejection,
-    Stage,
 )
 from deltanas_repo_store.store import Store
-from deltanas_tools.apply_patch import Refused
 from deltanas_tools.brief import Brief
 from deltanas_tools.checks import (
     Build,
     check_build,
     check_effective,
     check_interface,
-    check_no_embedded_data,
 )
 from deltanas_tools.datasets import Dataset
 from deltanas_tools.novelty_check import NoveltyIndex
@@ -193,7 +190,14 @@ class Evaluator:
         parent_accuracy = self.measure(pending.parent).accuracy
         progress = Progress()
         try:
-            candidate = self._pass_gates(pending, parent, parent_build, progress)
+            candidate = pass_gates(
+                pending.proposal.answer,
+                parent,
+                parent_build,
+                rules=self.deltas,
+                build=self._build,
+                progress=progress,
+            )
             novelty = self._pass_novelty(candidate, pending, progress, settle)
         except Closed as closed:
             return rejected(pending, progress, closed, time.monotonic() - started)
@@ -226,23 +230,6 @@ class Evaluator:
 
         return self.trainers.submit(job)
 
-    def _pass_gates(
-        self, pending: Pending, parent: Architecture, parent_build: Build, progress: Progress
-    ) -> Architecture:
-        stage: Stage = "patch"
-        try:
-            candidate = self._candidate(pending, parent, progress)
-            stage = "interface"
-            check_no_embedded_data(candidate.source, parent.source)
-            stage = "build"
-            build = self._build(candidate)
-            progress.trace = build.trace
-            stage = "effective"
-            check_effective(build, parent_build)
-        except CandidateError as error:
-            raise Closed(stage, error.code, str(error), error.output) from error
-        return candidate
-
     def _pass_novelty(
         self,
         candidate: Architecture,
@@ -265,20 +252,6 @@ class Evaluator:
         found = names(self.store, [each for each in named if each is not None])
         check_novel(novelty, self.rules, found)
         return novelty
-
-    def _candidate(
-        self, pending: Pending, parent: Architecture, progress: Progress
-    ) -> Architecture:
-        result = apply_answer(parent, pending.proposal.answer, self.deltas)
-        applied = result.applied if isinstance(result, Refused) else result
-        if applied is not None:
-            progress.applied(applied)
-            progress.architecture = architecture_of(applied, parent, self.deltas)
-        if isinstance(result, Refused):
-            reason = rejection_of(result)
-            raise Closed(reason.stage, reason.code, reason.message)
-        assert progress.architecture is not None
-        return progress.architecture
 
     def _build_of(self, architecture_id: ArchitectureId, architecture: Architecture) -> Build:
         if architecture_id not in self._builds:

@@ -19,9 +19,7 @@ from deltanas_tools.finetune_lora.corpus.files import Corpus
 from deltanas_tools.finetune_lora.corpus.pairs import Pair
 from deltanas_tools.finetune_lora.example import Example
 from deltanas_tools.propose_delta.port import Proposer
-
-BATCH = 64
-"""Images of the batch that a brief of the corpus names: nothing is trained, a number is needed."""
+from deltanas_tools.train_one_epoch import batch_size
 
 
 class Made(Record):
@@ -136,7 +134,7 @@ def brief_of(architecture: Architecture, *, dataset: str, size: str) -> Brief:
     return Brief(
         parent=architecture,
         dataset=dataset,
-        in_shape=(BATCH, channels, height, width),
+        in_shape=(batch_size(architecture), channels, height, width),
         num_classes=found.num_classes,
     )
 

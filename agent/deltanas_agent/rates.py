@@ -14,7 +14,7 @@ Count = Annotated[int, Field(ge=0)]
 STEPS = ("answered", "applied", "ran", "effective", "novel", "trained", "improved")
 """Steps of the funnel; each is reached by those that reached the one before it, and not all."""
 
-_REACHED: dict[Stage, int] = {
+REACHED: dict[Stage, int] = {
     "patch": 0,
     "interface": 1,
     "build": 1,
@@ -95,7 +95,7 @@ def rates(candidates: Iterable[KeptEntry | RejectedEntry]) -> Rates:
 
 def _reached(entry: KeptEntry | RejectedEntry) -> int:
     if isinstance(entry, RejectedEntry):
-        return _REACHED[entry.stage]
+        return REACHED[entry.stage]
     return STEPS.index("improved" if entry.improved else "trained")
 
 

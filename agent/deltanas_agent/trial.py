@@ -5,18 +5,19 @@ Nothing of it goes into a store: an adapter is judged by it, and proposers are c
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from pydantic import Field
 
 from deltanas_agent.config import Deltas, derive_seed
-from deltanas_agent.deltas import apply_answer, architecture_of, rejection_of
-from deltanas_agent.rates import STEPS, Funnel
+from deltanas_agent.gates import pass_gates
+from deltanas_agent.outcomes import Closed, Progress
+from deltanas_agent.rates import REACHED, STEPS, Funnel
 from deltanas_repo_store.errors import CandidateError, ConfigError
 from deltanas_repo_store.records import Architecture, Proposal, Record, Stage
-from deltanas_tools.apply_patch import Refused
 from deltanas_tools.brief import Brief
-from deltanas_tools.checks import Build, check_build, check_effective, check_no_embedded_data
+from deltanas_tools.checks import Build, check_build
 from deltanas_tools.propose_delta.port import Proposer, Request
 from deltanas_tools.sandbox import Limits, Sandbox
 
@@ -34,8 +35,6 @@ class Tried(Record):
     """The gate that closed; None where it is effective."""
     code: str = ""
     message: str = ""
-    strict: bool = False
-    """Applied without any relaxation."""
     gain: float | None = None
     """Its accuracy minus its parent's, where it was trained."""
     answer: str
@@ -45,15 +44,7 @@ class Tried(Record):
     @property
     def reached(self) -> int:
         """The last step that it reached, as an index of `rates.STEPS`."""
-        match self.stage:
-            case "patch":
-                return STEPS.index("answered")
-            case "interface" | "build":
-                return STEPS.index("applied")
-            case "effective":
-                return STEPS.index("ran")
-            case _:
-                return EFFECTIVE
+        return EFFECTIVE if self.stage is None else REACHED[self.stage]
 
 
 def funnel(tried: Sequence[Tried]) -> Funnel:
@@ -107,22 +98,17 @@ class Trial:
             output_tokens=proposal.output_tokens,
             output_lines=proposal.output_lines,
         )
-        rules = Deltas(frozen_parts="refuse" if brief.frozen_parts else "allow")
-        result = apply_answer(brief.parent, proposal.answer, rules)
-        if isinstance(result, Refused):
-            reason = rejection_of(result)
-            return _ended(tried, reason.stage, reason.code, reason.message)
-        tried = tried.model_copy(update={"strict": not result.relaxations})
-        stage: Stage = "interface"
         try:
-            candidate = architecture_of(result, brief.parent, rules)
-            check_no_embedded_data(candidate.source, brief.parent.source)
-            stage = "build"
-            build = self._build(brief, candidate)
-            stage = "effective"
-            check_effective(build, parent)
-        except CandidateError as error:
-            return _ended(tried, stage, error.code, str(error))
+            candidate = pass_gates(
+                proposal.answer,
+                brief.parent,
+                parent,
+                rules=Deltas(frozen_parts="refuse" if brief.frozen_parts else "allow"),
+                build=partial(self._build, brief),
+                progress=Progress(),
+            )
+        except Closed as closed:
+            return tried.model_copy(update=closed.rejection.model_dump())
         if self.gain is None:
             return tried
         return tried.model_copy(update={"gain": self.gain(brief, candidate)})
@@ -135,7 +121,3 @@ class Trial:
             sandbox=self.sandbox,
             limits=self.limits,
         )
-
-
-def _ended(tried: Tried, stage: Stage, code: str, message: str) -> Tried:
-    return tried.model_copy(update={"stage": stage, "code": code, "message": message})

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deltanas_mcp.cli.app import DEFAULT_STORE, StoreOption
+from deltanas_mcp.cli.app import DEFAULT_STORE, JsonOption, StoreOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,6 @@ adapters = typer.Typer(
     no_args_is_help=True,
 )
 NameArgument = Annotated[str, typer.Argument(help="An adapter, such as RUN/c03, or its id.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, complete.")]
 ReasonOption = Annotated[str, typer.Option(help="Why, for those who look later.")]
 
 

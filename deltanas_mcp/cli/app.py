@@ -49,6 +49,7 @@ ModelOption = Annotated[
         "--model", help="Who proposes: a configuration with a [model], as in configs/models."
     ),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, complete.")]
 SeedOption = Annotated[int, typer.Option(help="Seed of weights, batches and dropout.")]
 
 

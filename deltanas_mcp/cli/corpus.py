@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deltanas_mcp.cli.app import DEFAULT_STORE, StoreOption
+from deltanas_mcp.cli.training import INTERRUPTED
 
 if TYPE_CHECKING:
     from deltanas_tools.finetune_lora.corpus import Corpus, CorpusSettings, Pair
 
 BUILDS = "corpus-builds.jsonl"
 """File in the cache that keeps what was built, for all corpora."""
-_INTERRUPTED = 130
 
 corpus = typer.Typer(
     help="Build and look at what a proposer's language model is tuned on.", no_args_is_help=True
@@ -91,7 +91,7 @@ def build(
             )
     except KeyboardInterrupt:
         typer.echo("Interrupted; the same command goes on.", err=True)
-        raise typer.Exit(code=_INTERRUPTED) from None
+        raise typer.Exit(code=INTERRUPTED) from None
     assert not isinstance(built, Cancelled)
     write_corpus(built, folder)
     _print(built)

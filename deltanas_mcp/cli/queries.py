@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from deltanas_mcp.cli.app import DEFAULT_STORE, StoreOption
+from deltanas_mcp.cli.app import DEFAULT_STORE, JsonOption, StoreOption
 
 if TYPE_CHECKING:
     from deltanas_repo_store.entries import Entry
 
 MAX_TABLES = 12
 """Tasks that have a table each; of more, there is one line each."""
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, complete.")]
 Named = Annotated[str, typer.Argument(help="An id, a baseline, or RUN/c01-003.")]
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Rows at most.")]
 

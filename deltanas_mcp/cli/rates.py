@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deltanas_mcp.cli.app import DEFAULT_STORE, StoreOption
-from deltanas_mcp.cli.queries import JsonOption
+from deltanas_mcp.cli.app import DEFAULT_STORE, JsonOption, StoreOption
 
 if TYPE_CHECKING:
-    from deltanas_agent.rates import Cost, Funnel, Rates
+    from deltanas_agent.rates import Cost, Rates
 
 
 def register(app: typer.Typer) -> None:
@@ -57,17 +56,15 @@ def _print(run: str, found: "Rates", cost: "Cost") -> None:
     for column in ("first answers", "candidates, with retries"):
         table.add_column(column, justify="right", no_wrap=True)
     for step in STEPS:
-        cells = [_share(getattr(each, step), each.answered) for each in _both(found)]
+        cells = [
+            _share(getattr(each, step), each.answered) for each in (found.first, found.with_retries)
+        ]
         table.add_row(step, *cells)
     console.print(table)
     console.print(
         f"An answer took {cost.output_tokens:.0f} tokens and {cost.output_lines:.1f} lines on the "
         f"average, and its prompt {cost.input_tokens:.0f} tokens ({cost.answers} answers)."
     )
-
-
-def _both(found: "Rates") -> tuple["Funnel", "Funnel"]:
-    return found.first, found.with_retries
 
 
 def _share(count: int, of: int) -> str:

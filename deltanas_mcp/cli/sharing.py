@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deltanas_mcp.cli.app import DEFAULT_STORE, StoreOption
+from deltanas_mcp.cli.app import DEFAULT_STORE, JsonOption, StoreOption
 
 if TYPE_CHECKING:
     from deltanas_repo_store.sharing.merge_plan import Shared
@@ -13,7 +13,6 @@ RemoteArgument = Annotated[
     str, typer.Argument(help="A URL, a path, or the name of a git remote of the store.")
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would come of it.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, complete.")]
 _SKIPPED_ROWS = 10
 
 

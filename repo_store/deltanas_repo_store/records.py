@@ -148,7 +148,7 @@ class Proposal(Record):
     input_tokens: Annotated[int, Field(ge=0)] = 0
     output_tokens: Annotated[int, Field(ge=0)] = 0
     output_lines: Annotated[int, Field(ge=0)] = 0
-    """Lines that the model wrote; the answer may be a delta that was made of them."""
+    """Lines that the model wrote; the answer may be made of them."""
 
 
 class Neighbour(Record):

@@ -1,6 +1,7 @@
 """A language model as a proposer: whatever its weights, its answers apply under the grammar."""
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from deltanas_repo_store.errors import ProposerError
 from deltanas_tools.apply_patch import NO_GATES, Applied, Refused, apply
 from deltanas_tools.brief import Brief
 from deltanas_tools.language_models.model import LanguageModel
-from deltanas_tools.language_models.records import Sampling
+from deltanas_tools.language_models.records import Generation, Sampling
 from deltanas_tools.propose_delta.language import LanguageProposer, LocalWriter
 from deltanas_tools.propose_delta.port import Request
 from tests.tools.finetune_lora.tiny_models import llama_config, tiny_model
@@ -74,6 +75,35 @@ def test_every_draft_of_an_answer_counts(proposer: LanguageProposer) -> None:
     thrice = replace(proposer, redraws=2).propose(requests)
     assert sum(each.output_tokens for each in thrice) > sum(each.output_tokens for each in once)
     assert [each.seed for each in thrice] == [0, 1, 2, 3]
+
+
+class Stripped:
+    """A server's model: its last line lacks the newline, as servers strip answers."""
+
+    name = "stripped"
+    context = 8192
+
+    def __init__(self, *, finished: bool) -> None:
+        self._answer = Generation(
+            text="@@\n-        kernel = 3\n+        kernel = 5", num_tokens=9, finished=finished
+        )
+
+    def count(self, text: str) -> int:
+        return len(text)
+
+    def encode_chat(self, chat: object) -> list[int]:
+        return []
+
+    def generate(self, prompt: object, **options: object) -> list[Generation]:
+        return [self._answer]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_the_last_line_counts_where_the_model_meant_to_end_it(finished: bool) -> None:
+    writer = LocalWriter(cast("LanguageModel", Stripped(finished=finished)))
+    [proposal] = LanguageProposer(writer).propose([Request(brief=BRIEF, seed=0)])
+    assert "-        kernel = 3" in proposal.answer
+    assert ("+        kernel = 5" in proposal.answer) == finished
 
 
 def test_without_a_grammar_the_words_are_the_answer() -> None:

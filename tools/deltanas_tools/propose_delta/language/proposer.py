@@ -56,62 +56,47 @@ class LanguageProposer:
         room = max(self.writer.context - self.sampling.max_new_tokens - MARGIN_TOKENS, 0)
         chat = messages(brief, self.form, room=room, count=self.writer.count)
 
-        def write(some: Sequence[int]) -> list[Written]:
-            return self.writer.write(
+        def write(some: Sequence[int]) -> list[tuple[Written, Answer]]:
+            written = self.writer.write(
                 chat,
                 seeds=some,
                 sampling=self.sampling,
                 grammar=grammar,
                 stop=is_over if grammar is None else None,
             )
+            return [(each, self._answer(each.text, brief, grammar)) for each in written]
 
-        drafts = [_Draft(seed, each) for seed, each in zip(seeds, write(seeds), strict=True)]
+        drafts = [[each] for each in write(seeds)]
         for number in range(1, self.redraws + 1):
-            unsound = [
-                draft for draft in drafts if not self._answer(draft, brief, grammar).is_sound
-            ]
+            unsound = [at for at, (*_, (_, answer)) in enumerate(drafts) if not answer.is_sound]
             if not unsound:
                 break
-            again = write([redrawn(draft.seed, number) for draft in unsound])
-            for draft, written in zip(unsound, again, strict=True):
-                draft.take(written)
-        return [self._proposal(draft, self._answer(draft, brief, grammar)) for draft in drafts]
+            again = write([redrawn(seeds[at], number) for at in unsound])
+            for at, draft in zip(unsound, again, strict=True):
+                drafts[at].append(draft)
+        return [self._proposal(seed, each) for seed, each in zip(seeds, drafts, strict=True)]
 
-    def _proposal(self, draft: "_Draft", answer: Answer) -> Proposal:
+    def _proposal(self, seed: int, drafts: Sequence[tuple[Written, Answer]]) -> Proposal:
+        """Return the last draft, and what all of them took."""
+        written = [each for each, _ in drafts]
         return Proposal(
-            answer=answer.text,
+            answer=drafts[-1][1].text,
             proposer=self.name,
-            seed=draft.seed,
-            input_tokens=draft.input_tokens,
-            output_tokens=draft.output_tokens,
-            output_lines=draft.output_lines,
+            seed=seed,
+            input_tokens=sum(each.prompt_tokens for each in written),
+            output_tokens=sum(each.num_tokens for each in written),
+            output_lines=sum(len(each.text.splitlines()) for each in written),
         )
 
     def _grammar(self, brief: Brief) -> DeltaGrammar:
         return _grammar_of(brief.parent.source, brief.frozen_parts, self.context_lines)
 
-    def _answer(self, draft: "_Draft", brief: Brief, grammar: DeltaGrammar | None) -> Answer:
+    def _answer(self, text: str, brief: Brief, grammar: DeltaGrammar | None) -> Answer:
         if grammar is not None:
-            return completed(draft.text, grammar, frozen_parts=brief.frozen_parts)
+            return completed(text, grammar, frozen_parts=brief.frozen_parts)
         if self.form in ("whole-file", "program"):
-            return Answer(as_delta(draft.text, brief.parent.source), is_sound=True)
-        return Answer(draft.text, is_sound=True)
-
-
-class _Draft:
-    """What was written for a seed, in the end, and what all of its drafts took."""
-
-    def __init__(self, seed: int, written: Written) -> None:
-        self.seed = seed
-        self.input_tokens = self.output_tokens = self.output_lines = 0
-        self.take(written)
-
-    def take(self, written: Written) -> None:
-        """Put another draft in the place of the one before."""
-        self.text = written.text
-        self.input_tokens += written.prompt_tokens
-        self.output_tokens += written.num_tokens
-        self.output_lines += len(written.text.splitlines())
+            return Answer(as_delta(text, brief.parent.source), is_sound=True)
+        return Answer(text, is_sound=True)
 
 
 def redrawn(seed: int, number: int) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from deltanas_tools.delta_grammar import DeltaGrammar
-from deltanas_tools.language_models.records import Message, Sampling
+from deltanas_tools.language_models.records import Generation, Message, Sampling
 
 if TYPE_CHECKING:
     from deltanas_tools.chat_servers.server import ChatServer
@@ -22,8 +22,14 @@ class Written:
     """What a model wrote once, and what it cost."""
 
     text: str
+    """A last line that the model meant to end has its newline, which servers may strip."""
     prompt_tokens: int
     num_tokens: int
+
+
+def _written(answer: Generation, prompt_tokens: int) -> Written:
+    ending = "\n" if answer.finished and not answer.text.endswith("\n") else ""
+    return Written(answer.text + ending, prompt_tokens, answer.num_tokens)
 
 
 class Writer(Protocol):
@@ -97,7 +103,7 @@ class LocalWriter:
         written = self.model.generate(
             prompt, seeds=seeds, sampling=sampling, grammar=lark, stop=stop
         )
-        return [Written(each.text, len(prompt), each.num_tokens) for each in written]
+        return [_written(each, len(prompt)) for each in written]
 
 
 @dataclass(frozen=True)
@@ -133,7 +139,7 @@ class ServerWriter:
         answers = self.server.complete(
             chat, seeds=seeds, sampling=sampling, grammar=self._notation(grammar)
         )
-        return [Written(each.text, each.input_tokens, each.num_tokens) for each in answers]
+        return [_written(each, each.input_tokens) for each in answers]
 
     def _notation(self, grammar: DeltaGrammar | None) -> str | None:
         if grammar is None:
