@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STORE ?= quickstart-store
+# How many processes test side by side; the tests of one file stay together.
+TESTERS ?= 2
+PYTEST := $(BIN)/pytest -n $(TESTERS) --dist loadfile
 # What `make quickstart` does where the store has its run already: ask, resume or new.
 AGAIN ?= ask
 
-.PHONY: quickstart test test-all lint format bench clean
+.PHONY: quickstart test test-all surface lint format bench clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/deltanas run configs/quickstart.toml --store $(STORE) --if-exists $(AGAIN) \
@@ -14,10 +17,14 @@ quickstart: $(VENV)/.installed
 	@echo "deltanas is in $(BIN); to run this again: make quickstart AGAIN=resume, or AGAIN=new"
 
 test: lint
-	$(BIN)/pytest
+	$(PYTEST)
 
 test-all: lint
-	$(BIN)/pytest -m ""
+	$(PYTEST) -m ""
+
+# Writes what clients see of the MCP server anew, and the README's table: look at the diff.
+surface: $(VENV)/.installed-dev
+	DELTANAS_WRITE_SURFACE=1 $(BIN)/pytest -q tests/deltanas_mcp/test_surface.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
