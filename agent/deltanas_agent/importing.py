@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from deltanas_repo_store.bulk import import_baselines
-from deltanas_repo_store.errors import BuildError
-from deltanas_repo_store.records import Record
+from deltanas_repo_store.errors import BuildError, ConfigError
+from deltanas_repo_store.records import ArchitectureId, Record
 from deltanas_repo_store.reported import NewBaseline, Skipped
 from deltanas_repo_store.store import Store
 from deltanas_tools.checks import check_interface
@@ -83,3 +83,17 @@ def _problem(each: NewBaseline) -> str:
     except BuildError as error:
         return str(error)
     return ""
+
+
+def import_network(store: Store, network: NewBaseline | Skipped) -> ArchitectureId:
+    """Import one network that has the architecture interface; there already, it stays as it is.
+
+    Raises:
+        ConfigError: it cannot be read, lacks the interface, or its name belongs to another.
+        StoreError: the store cannot be written.
+    """
+    if isinstance(network, Skipped):
+        raise ConfigError(f"the network {network.name!r} cannot be imported: {network.reason}")
+    if problem := _problem(network):
+        raise ConfigError(f"the network {network.name!r} cannot be imported: {problem}")
+    return store.import_baseline(network.name, network.architecture)

@@ -16,7 +16,7 @@ from deltanas_repo_store.importers.defaults import default_hparams
 from deltanas_repo_store.importers.file_trees import FileTree, FolderTree, TooLarge, is_hidden
 from deltanas_repo_store.importers.git_tree import GitTree
 from deltanas_repo_store.importers.problems import first_problem, name_problem
-from deltanas_repo_store.importers.syntax import Syntax, read_syntax
+from deltanas_repo_store.importers.syntax import Syntax, parsed, read_syntax
 from deltanas_repo_store.records import MAX_SOURCE_BYTES, Architecture, HParams
 from deltanas_repo_store.reported import NewBaseline, Skipped
 
@@ -52,6 +52,17 @@ def read_file(path: Path) -> NewBaseline | Skipped:
         return found
     [syntax] = read_syntax([found.source])
     return _network(found, syntax)
+
+
+def read_text(name: str, source: str, hparams_json: str = "") -> NewBaseline | Skipped:
+    """Read a network that comes as text; ``hparams_json`` is what a file beside it would hold."""
+    if reason := name_problem(name):
+        return Skipped(name=name, reason=reason)
+    try:
+        hparams = _HPARAMS.validate_json(hparams_json) if hparams_json else {}
+    except ValidationError as error:
+        return Skipped(name=name, reason=f"its hyper-parameters: {first_problem(error)}")
+    return _network(_File(name, name, source, hparams), parsed(source))
 
 
 def read_folder(path: Path) -> Iterator[NewBaseline | Skipped]:

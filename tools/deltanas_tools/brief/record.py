@@ -21,6 +21,8 @@ class Brief(Record):
     """The parent's, under the same conditions, where it is known."""
     frozen_parts: bool = True
     """Whether `train_setup`, `learn` and `supported_hyperparameters` must stay as they are."""
+    goal: Text = ""
+    """What is wanted besides accuracy, in somebody's words."""
     siblings: tuple[Text, ...] = ()
     """What was tried on this parent before and how it ended, a line each, the latest last."""
     refusals: tuple[Rejection, ...] = ()
