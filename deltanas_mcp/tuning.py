@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deltanas_agent.finetuning import Judge, Judged, Made, briefs_of, examples_of
+from deltanas_agent.gains import Gains
 from deltanas_agent.trial import Trial, Tried
 from deltanas_mcp.settings import cache_folder, model_settings, parse_run_config
 from deltanas_mcp.wiring import Workbench, adapter_folder, open_workbench, search_config
@@ -38,11 +39,15 @@ def tune(
     model: Path | None,
     answers: int,
     tokens: int,
+    measure_on: str | None = None,
     progress: "Callable[[Progress], None]",
     tried: Callable[[Tried], None],
     cancelled: Callable[[], bool],
 ) -> Judged | None:
     """Train an adapter for a run's model, try it, keep it, and promote it if it is better.
+
+    ``measure_on`` names a data set: effective answers of the trial are trained on it as well, and
+    of two adapters with as many, the one whose answers gain more is better.
 
     None where it was cancelled while it was trained; the same call goes on.
 
@@ -60,7 +65,13 @@ def tune(
         judge = Judge(
             Adapters(bench.store),
             run,
-            Trial(briefs_of(found), answers, sandbox, TRIAL_LIMITS),
+            Trial(
+                briefs_of(found),
+                answers,
+                sandbox,
+                TRIAL_LIMITS,
+                gain=None if measure_on is None else _gains(bench, config, measure_on),
+            ),
             proposer=lambda folder: _with_adapter(bench, config, folder),
             folder_of=lambda entry: adapter_folder(bench.store, entry),
             notify=tried,
@@ -74,6 +85,17 @@ def tune(
         )
         cycles = (each.key.cycle for each in bench.store.candidates(run))
         return judge.keep(made, cycle=max(cycles, default=1))
+
+
+def _gains(bench: Workbench, config: "RunConfig", dataset: str) -> Gains:
+    """Return what trains networks as a run would on a data set.
+
+    Raises:
+        ConfigError: the data set is not there.
+    """
+    measurement = config.measurement.model_copy(update={"dataset": dataset})
+    evaluator = bench.evaluator(measurement)
+    return Gains(lambda architecture: evaluator.try_out(architecture).accuracy)
 
 
 def _config(bench: Workbench, run: str, model: Path | None, tokens: int) -> "RunConfig":

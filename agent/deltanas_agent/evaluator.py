@@ -108,6 +108,18 @@ class Evaluator:
 
         return finish
 
+    def try_out(self, architecture: Architecture) -> Evaluation:
+        """Train and score a network that no store has, and keep nothing of it.
+
+        Raises:
+            CandidateError: it lacks the interface, or its training does not end in a score.
+        """
+        check_interface(architecture.source)
+        training = self.trainers.submit(
+            lambda place: self._train(architecture, place, self.measurement.seed)
+        )
+        return training.result().evaluation
+
     def noise_floor(self) -> float | None:
         """Return the gain from which a candidate counts as better than its parent.
 

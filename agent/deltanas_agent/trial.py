@@ -63,8 +63,9 @@ class Trial:
     sandbox: Sandbox
     limits: Limits
     seed: int = 0
-    gain: Callable[[Brief, Architecture], float] | None = None
-    """Trains an effective candidate and returns what it gained; nothing is trained without."""
+    gain: Callable[[Brief, Architecture], float | None] | None = None
+    """Trains an effective candidate and returns what it gained, if that can be known; nothing is
+    trained without."""
 
     def run(self, proposer: Proposer) -> Iterator[Tried]:
         """Yield what became of each answer, network by network.

@@ -58,6 +58,13 @@ def finetune(
     tokens: Annotated[
         int, typer.Option(min=1, help="Tokens of an answer of the trial, at most.")
     ] = 512,
+    measure_on: Annotated[
+        str | None,
+        typer.Option(
+            help="Train the trial's effective answers on this data set: of two adapters with as "
+            "many, the one whose answers gain more is better."
+        ),
+    ] = None,
 ) -> None:
     """Tune the run's language model on a corpus, and use the adapter if it is better.
 
@@ -77,7 +84,9 @@ def finetune(
     ):
 
         def tried(each: "Tried") -> None:
-            typer.echo(f"{each.name:<32.32} {each.stage or 'effective'} {each.code}", err=True)
+            gain = "" if each.gain is None else f"{each.gain:+.4f}"
+            ended = f"{each.stage or 'effective'} {each.code or gain}"
+            typer.echo(f"{each.name:<32.32} {ended}", err=True)
             if cancelled():
                 raise KeyboardInterrupt
 
@@ -89,6 +98,7 @@ def finetune(
             model=model,
             answers=answers,
             tokens=tokens,
+            measure_on=measure_on,
             progress=progress,
             tried=tried,
             cancelled=cancelled,
