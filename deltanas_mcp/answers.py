@@ -12,11 +12,13 @@ class ArchitectureSummary(Record):
 
     id: Annotated[str, Field(description="Commit id; every tool takes it or the name.")]
     name: Annotated[str, Field(description="A baseline's name, or run and candidate.")]
-    change: Annotated[str, Field(description="What its delta changed; empty for a baseline.")]
-    dataset: Annotated[str | None, Field(description="Data set it is measured on, if it is.")]
-    accuracy: Annotated[float | None, Field(description="On the search split, from 0 to 1.")]
-    gain: Annotated[float | None, Field(description="Accuracy minus the parent's.")]
-    num_params: int | None
+    change: Annotated[str, Field(description="What its delta changed; empty for a baseline.")] = ""
+    dataset: Annotated[str | None, Field(description="Data set it is measured on, if it is.")] = (
+        None
+    )
+    accuracy: Annotated[float | None, Field(description="On the search split, from 0 to 1.")] = None
+    gain: Annotated[float | None, Field(description="Accuracy minus the parent's.")] = None
+    num_params: int | None = None
 
 
 class ArchitecturePage(Record):
@@ -33,17 +35,29 @@ class ArchitectureInfo(Record):
     id: str
     parent_id: str | None
     source: Annotated[str, Field(description="Python source with the class Net to edit.")]
+    next_line: Annotated[
+        int | None, Field(description="The source goes on at this line: ask with from_line.")
+    ]
     hparams_json: Annotated[str, Field(description="Hyper-parameters, as JSON.")]
     description: Annotated[str, Field(description="What the store knows of it, in words.")]
 
 
 class ProposedDelta(Record):
-    """A delta that nobody has applied yet."""
+    """A delta that nobody has applied yet, or what is needed to write one."""
 
+    status: Annotated[
+        Literal["ready", "needs_diff", "pending"],
+        Field(
+            description="ready: delta has it. needs_diff: write it as brief says, then call "
+            "apply_patch. pending: get_job waits for it."
+        ),
+    ]
     parent_id: str
-    delta: Annotated[str, Field(description="Unified diff; hand it to apply_patch.")]
-    summary: str
-    proposer: str
+    delta: Annotated[str, Field(description="Unified diff; hand it to apply_patch.")] = ""
+    summary: str = ""
+    proposer: Annotated[str, Field(description="Who wrote it, or is to write it.")]
+    brief: Annotated[str, Field(description="The task and the source, to write a diff from.")] = ""
+    job_id: str | None = None
 
 
 class AppliedDelta(Record):
@@ -103,3 +117,69 @@ class TrainingAnswer(Record):
     code: str | None
     reason: Annotated[str | None, Field(description="Why, in words that help the next try.")]
     output: Annotated[str, Field(description="The end of what the network printed.")]
+
+
+class SearchAnswer(Record):
+    """How a session of a run ended."""
+
+    run: str
+    answers: Annotated[int, Field(description="Answers of the run over all its sessions.")]
+    kept: int
+    improved: Annotated[int, Field(description="Better than their parent beyond noise.")]
+    seconds: Annotated[float, Field(description="Wall time on candidates, over all sessions.")]
+    stopped: Annotated[str, Field(description="The limit that was reached; empty: all done.")]
+    best: list[ArchitectureSummary]
+
+
+class TuningAnswer(Record):
+    """An adapter that was trained, tried and kept."""
+
+    run: str
+    adapter: Annotated[str, Field(description="Its name in the store.")]
+    promoted: Annotated[bool, Field(description="Whether the run uses it from now on.")]
+    reason: str
+    num_examples: int
+    loss: float
+    effective: Annotated[float, Field(description="Share of its answers that do something.")]
+    effective_before: Annotated[float, Field(description="The same of what it is tried against.")]
+
+
+class JobInfo(Record):
+    """A job: work that outlives the call, the connection and the server."""
+
+    job_id: Annotated[str, Field(description="get_job, cancel_job and tasks/get take it.")]
+    kind: Literal["train", "propose", "search", "finetune"]
+    state: Annotated[
+        Literal["queued", "running", "done", "failed", "cancelled"],
+        Field(description="The last three are ends."),
+    ]
+    device: str
+    progress: float
+    total: Annotated[float | None, Field(description="What progress counts up to, if known.")]
+    message: str
+    queue_position: Annotated[int | None, Field(description="1 is next; null: not waiting.")]
+    eta_s: Annotated[float | None, Field(description="Seconds left, at the speed so far.")]
+    poll_after_s: Annotated[float, Field(description="Ask again after so long; 0: it has ended.")]
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    error: Annotated[str, Field(description="Why it failed, and what to do; else empty.")]
+    log: Annotated[str, Field(description="End of its log: untrusted text.")] = ""
+    training: TrainingAnswer | None = None
+    proposal: ProposedDelta | None = None
+    search: SearchAnswer | None = None
+    tuning: TuningAnswer | None = None
+
+
+class JobPage(Record):
+    """Jobs, the newest first."""
+
+    items: list[JobInfo]
+
+
+class ImportedBaseline(Record):
+    """A network that the store has as a baseline."""
+
+    id: str
+    name: str
+    is_new: Annotated[bool, Field(description="False: the same network was there already.")]

@@ -1,4 +1,4 @@
-"""Commands about the installation: doctor, serve."""
+"""The command about the installation: doctor."""
 
 import typer
 
@@ -6,9 +6,8 @@ from deltanas_mcp.cli.app import DEFAULT_STORE, StoreOption
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the command."""
     app.command()(doctor)
-    app.command()(serve)
 
 
 def doctor(store: StoreOption = DEFAULT_STORE) -> None:
@@ -25,10 +24,3 @@ def doctor(store: StoreOption = DEFAULT_STORE) -> None:
         bad |= finding.state == "bad"
     if bad:
         raise typer.Exit(code=1)
-
-
-def serve(store: StoreOption = DEFAULT_STORE) -> None:
-    """Serve the store to MCP clients on stdin and stdout, as `deltanas-mcp` does."""
-    from deltanas_mcp.serve import serve_stdio
-
-    serve_stdio(store)

@@ -1,17 +1,21 @@
 """A workbench on a real store with two small baselines."""
 
+import shutil
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp.server import MCPServer
 
 from deltanas_mcp import wiring
+from deltanas_mcp.server import ServerSettings, build_server
 from deltanas_mcp.wiring import Workbench, open_store
 from deltanas_repo_store.baselines import baselines
 from deltanas_repo_store.repository.git import create_repository
 from deltanas_tools.sandbox import Completed, Failed, Sandbox
+from tests.deltanas_mcp.calls import Era
 
 
 @pytest.fixture(autouse=True)
@@ -44,18 +48,35 @@ def warm_commands(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def store_path(tmp_path: Path) -> Path:
-    """A store with two baselines that train in a second."""
+def store_path(tmp_path: Path) -> Generator[Path]:
+    """A store with two baselines that train in a second; its workers end when it is gone."""
     path = tmp_path / "store"
     create_repository(path)
     shipped = baselines()
     with open_store(path) as store:
         for name in ("shuffle-net", "plain-cnn"):
             store.import_baseline(name, shipped[name])
-    return path
+    yield path
+    shutil.rmtree(path)
 
 
 @pytest.fixture
 def bench(store_path: Path, sandbox: Sandbox) -> Generator[Workbench]:
     with open_store(store_path) as store, ExitStack() as opened:
         yield Workbench(store, opened, {("auto", False): sandbox})
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=["auto", "legacy"])
+def era(request: pytest.FixtureRequest) -> Era:
+    return "auto" if request.param == "auto" else "legacy"
+
+
+@pytest.fixture
+def server(store_path: Path) -> MCPServer:
+    """The real server, in memory, over a store with two baselines."""
+    return build_server(ServerSettings(store=store_path))

@@ -117,8 +117,8 @@ def test_an_adapter_is_trained_tried_and_kept(
 ) -> None:
     settings = tmp_path / "lora.toml"
     settings.write_text(LORA)
-    options = ("--settings", str(settings), "--answers", "2", "--tokens", "40")
-    options += ("--measure-on", "digits")
+    options = ["--settings", str(settings), "--answers", "2", "--tokens", "40"]
+    options += ["--measure-on", "digits"]
     result = call(store_path, "finetune", run, str(corpus_folder), *options)
     assert result.exit_code == 0, result.output
     assert "night/c01: effective" in result.stdout

@@ -1,0 +1,1 @@
+"""The tools: thin functions over what the loop and the command line call."""
