@@ -80,7 +80,7 @@ def _describe_baseline(
 def _noise(outcome: Kept) -> str:
     if outcome.noise_floor is None:
         return ""
-    verdict = "beyond" if outcome.improved else "within"
+    verdict = "beyond" if abs(outcome.gain) > outcome.noise_floor else "within"
     return f", {verdict} the noise floor of {outcome.noise_floor:.4f}"
 
 

@@ -24,12 +24,30 @@ def _known_transform(name: str) -> str:
         raise ValueError(str(error)) from None
 
 
+Objective = Literal["params", "seconds"]
+
+
+class Islands(Record):
+    """Parts of a run that search by themselves, and lend each other their best now and then."""
+
+    count: Annotated[int, Field(ge=1, le=1000)] = 1
+    """1 is no islands: every architecture may be the parent of every candidate."""
+    migrate_every: Annotated[int, Field(ge=1)] = 3
+    """Cycles between migrations; each island's best are then on the next one, too."""
+    migrants: Annotated[int, Field(ge=1)] = 1
+    """How many of each island."""
+
+
 class Selection(Record):
     """How the parent of a candidate is drawn from the pool."""
 
-    strategy: Literal["uniform", "top-k", "tournament"] = "tournament"
+    strategy: Literal["uniform", "top-k", "tournament", "pareto"] = "tournament"
     size: Annotated[int, Field(ge=1)] = 3
     """k of top-k: how many of the best; of a tournament: how many draw for one place."""
+    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] = ("params",)
+    """What is weighed against accuracy by ``pareto``. Seconds are measured: two runs of the same
+    seed can differ where they count."""
+    islands: Islands = Islands()
 
 
 class Measurement(Record):

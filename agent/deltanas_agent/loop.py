@@ -16,7 +16,7 @@ from deltanas_agent.config import RunConfig, derive_seed
 from deltanas_agent.evaluator import Evaluator, Measuring
 from deltanas_agent.ledger import Ledger
 from deltanas_agent.outcomes import Admitted
-from deltanas_agent.selection import Member, ranked, select_parent
+from deltanas_agent.selection import Member, on_island, ranked, select_parent
 from deltanas_repo_store.entries import KeptEntry, RejectedEntry
 from deltanas_repo_store.errors import CandidateError, ConfigError
 from deltanas_repo_store.records import (
@@ -164,7 +164,15 @@ class Loop:
             accuracies, evaluation = self._end_seeds(begun[name], name)
             if evaluation is not None:
                 self._means[there[name]] = fmean(accuracies)
-                members.append(Member(there[name], name, evaluation.accuracy))
+                members.append(
+                    Member(
+                        there[name],
+                        name,
+                        evaluation.accuracy,
+                        num_params=evaluation.num_params,
+                        seconds=evaluation.seconds,
+                    )
+                )
             self.notify(BaselineMeasured(name=name, evaluation=evaluation))
         if not members:
             raise ConfigError(
@@ -206,7 +214,14 @@ class Loop:
         luck as well, and would be the parent of many.
         """
         kept = [
-            Member(entry.id, entry.name, entry.accuracy)
+            Member(
+                entry.id,
+                entry.name,
+                entry.accuracy,
+                num_params=entry.num_params,
+                seconds=entry.seconds,
+                key=entry.key,
+            )
             for entry in self.store.entries(self.run)
             if isinstance(entry, KeptEntry) and entry.key.cycle < before
         ]
@@ -273,7 +288,9 @@ class Loop:
 
     def _parent(self, pool: list[Member], cycle: int, index: int) -> Member:
         seed = derive_seed(self.config.seed, "parent", cycle, index)
-        return select_parent(pool, self.config.selection, seed=seed)
+        selection = self.config.selection
+        near = on_island(pool, selection.islands, cycle=cycle, index=index)
+        return select_parent(near, selection, seed=seed)
 
     def _begin_training(self, admitted: Admitted) -> None:
         """Hand a candidate over; a training is paid for once, so that it ends the slot."""

@@ -1,11 +1,11 @@
 """Parent selection: from a pool with accuracies to the one that is edited next."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from deltanas_agent.config import Selection
-from deltanas_repo_store.records import ArchitectureId
+from deltanas_agent.config import Islands, Objective, Selection
+from deltanas_repo_store.records import ArchitectureId, CandidateKey
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,15 @@ class Member:
     id: ArchitectureId
     name: str
     accuracy: float
+    num_params: int = 0
+    """Trainable parameters."""
+    seconds: float = 0.0
+    """Wall time that was spent on it; the same again takes longer or shorter."""
+    key: CandidateKey | None = None
+    """Which candidate of the run it was; None for a baseline."""
 
 
-def ranked(pool: Sequence[Member]) -> list[Member]:
+def ranked(pool: Iterable[Member]) -> list[Member]:
     """Return the pool, best first.
 
     Names break ties. Ids would not do: they hold the seconds that a measurement took.
@@ -30,7 +36,8 @@ def select_parent(pool: Sequence[Member], selection: Selection, *, seed: int) ->
 
     - ``uniform``: each with the same chance;
     - ``top-k``: one of the ``size`` best, each with the same chance;
-    - ``tournament``: the best of ``size`` that are drawn without replacement.
+    - ``tournament``: the best of ``size`` that are drawn without replacement;
+    - ``pareto``: one of those that none beats in accuracy and all ``objectives``.
 
     Raises:
         ValueError: the pool is empty.
@@ -47,3 +54,55 @@ def select_parent(pool: Sequence[Member], selection: Selection, *, seed: int) ->
             return rng.choice(best[:size])
         case "tournament":
             return best[min(rng.sample(range(len(best)), size))]
+        case "pareto":
+            return rng.choice(pareto_front(best, selection.objectives))
+
+
+def pareto_front(pool: Sequence[Member], objectives: Sequence[Objective]) -> list[Member]:
+    """Return the members that no other is at least as good as in all, and better in one.
+
+    Accuracy is to be high, what ``objectives`` name is to be low. The order of the pool stays.
+    """
+    scores = [_scores(member, objectives) for member in pool]
+    return [
+        member
+        for member, own in zip(pool, scores, strict=True)
+        if not any(_dominates(other, own) for other in scores)
+    ]
+
+
+def _scores(member: Member, objectives: Sequence[Objective]) -> tuple[float, ...]:
+    """Return what is to be as low as can be."""
+    costs = {"params": float(member.num_params), "seconds": member.seconds}
+    return (-member.accuracy, *(costs[each] for each in objectives))
+
+
+def _dominates(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a != b and all(one <= other for one, other in zip(a, b, strict=True))
+
+
+def on_island(pool: Sequence[Member], islands: Islands, *, cycle: int, index: int) -> list[Member]:
+    """Return the members that may be parents of a candidate: those of its island.
+
+    Candidates take turns, so that each island has as many. Baselines are on all of them. After
+    every ``migrate_every`` cycles the best that an island has brought forth are on the next island
+    as well, and the last island's on the first.
+    """
+    if islands.count == 1:
+        return list(pool)
+    here = _island(index, islands)
+    own = [each for each in pool if each.key is None or _island(each.key.index, islands) == here]
+    before = [
+        each
+        for each in pool
+        if each.key is not None and _island(each.key.index, islands) == (here - 1) % islands.count
+    ]
+    arrived: dict[ArchitectureId, Member] = {}
+    for migration in range(islands.migrate_every, cycle, islands.migrate_every):
+        there = [each for each in before if each.key is not None and each.key.cycle <= migration]
+        arrived |= {each.id: each for each in ranked(there)[: islands.migrants]}
+    return [*own, *arrived.values()]
+
+
+def _island(index: int, islands: Islands) -> int:
+    return (index - 1) % islands.count
