@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -n $(TESTERS) --dist loadfile
 # What `make quickstart` does where the store has its run already: ask, resume or new.
 AGAIN ?= ask
 
-.PHONY: quickstart test test-all surface lint format bench clean
+.PHONY: quickstart test test-all surface conformance lint format bench clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/deltanas run configs/quickstart.toml --store $(STORE) --if-exists $(AGAIN) \
@@ -30,6 +30,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The official suite and the Inspector against our server; fetches Node 22 from npm into .conformance.
+conformance: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.conformance.run
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .

@@ -37,7 +37,7 @@ class JobTasks:
         if job_id is None:
             return result
         job = await self._job(job_id)
-        return _tool_result(job) if job.state in ("done", "failed") else _task(job)
+        return result_of(job) if job.state in ("done", "failed") else _task(job)
 
     async def get(self, task_id: str) -> Task:
         """Return a job as a task.
@@ -85,7 +85,7 @@ def _task(job: Job) -> Task:
     match job.state:
         case "done" | "failed":
             # Of a task that failed, the protocol means that the call itself did.
-            result = _tool_result(job).model_dump(by_alias=True, mode="json", exclude_none=True)
+            result = result_of(job).model_dump(by_alias=True, mode="json", exclude_none=True)
             return CompletedTask.model_validate({**facts, "result": result})
         case "cancelled":
             return Task.model_validate({**facts, "status": "cancelled"})
@@ -93,7 +93,7 @@ def _task(job: Job) -> Task:
             return Task.model_validate({**facts, "status": "working"})
 
 
-def _tool_result(job: Job) -> CallToolResult:
+def result_of(job: Job) -> CallToolResult:
     """Return what the call would have answered if it had waited for the end."""
     try:
         answer = proposal_of(job) if job.kind == "propose" else started(job)
