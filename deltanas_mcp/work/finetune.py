@@ -81,7 +81,9 @@ def finetune(
 
 def _corpus(bench: Workbench, asked: FinetuneArguments, report: Report) -> Path:
     """Build the corpus in the cache; its name says what it is made of."""
+    there = {each.name for each in bench.store.baselines()}
     wanted = CorpusSettings(
+        held_out=tuple(name for name in CorpusSettings().held_out if name in there),
         store_pairs=asked.num_examples,
         lemur_pairs=asked.num_examples,
         mutation_pairs=asked.num_examples,
