@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from deltanas_agent.config import Deltas, Measurement, Model, Novelty, RunConfig
+from deltanas_agent.config import Arm, Deltas, Measurement, Model, Novelty, RunConfig
 from deltanas_agent.evaluator import Evaluator
 from deltanas_agent.spending import spent_by
 from deltanas_agent.submit import KIND, RULES
@@ -15,6 +15,7 @@ from deltanas_mcp.settings import cache_folder, data_source, parse_run_config, s
 from deltanas_repo_store.adapters import AdapterEntry, Adapters
 from deltanas_repo_store.baselines import baseline_names, baselines
 from deltanas_repo_store.errors import ConfigError
+from deltanas_repo_store.records import Name
 from deltanas_repo_store.repository.git import GitRepository, create_repository
 from deltanas_repo_store.store import Store
 from deltanas_tools.chat_servers import connect
@@ -74,6 +75,8 @@ class Workbench:
     """Fingerprints of the store's networks; read when they are first needed."""
     _novelty: dict[str, NoveltyIndex] = field(default_factory=dict)
     _evaluators: dict[str, Evaluator] = field(default_factory=dict)
+    _trainers: dict[tuple[str, ...], Trainers] = field(default_factory=dict)
+    _local_models: dict[str, LocalWriter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the catalogue, which reads nothing yet."""
@@ -109,6 +112,20 @@ class Workbench:
             )
         return self._evaluators[key]
 
+    def evaluators(
+        self, config: RunConfig, *, devices: Sequence[str] = ()
+    ) -> dict[Name, Evaluator]:
+        """Return an evaluator for each data set of a run; all train in the same places."""
+        return {
+            dataset: self.evaluator(
+                config.measurement.model_copy(update={"dataset": dataset}),
+                novelty=config.novelty,
+                deltas=config.deltas,
+                devices=devices,
+            )
+            for dataset in config.all_datasets
+        }
+
     def sandbox(self, measurement: Measurement) -> Sandbox:
         """Return the sandbox that the conditions ask for; its server starts when it is used."""
         key = (measurement.sandbox, measurement.device != "cpu")
@@ -120,13 +137,25 @@ class Workbench:
     def trainers(self, measurement: Measurement, devices: Sequence[str]) -> Trainers:
         """Return a place on each device; a device may be named several times."""
         back_end = measurement.sandbox
-        if tuple(devices) in ((), (measurement.device,)):
-            places = [Place(self.sandbox(measurement), measurement.device)]
-        else:
-            places = [Place(Sandbox(back_end, cuda=each != "cpu"), each) for each in devices]
-        return self._open.enter_context(Trainers(places))
+        named = tuple(devices) or (measurement.device,)
+        key = (back_end, *named)
+        if key not in self._trainers:
+            if named == (measurement.device,):
+                places = [Place(self.sandbox(measurement), measurement.device)]
+            else:
+                places = [Place(Sandbox(back_end, cuda=each != "cpu"), each) for each in named]
+            self._trainers[key] = self._open.enter_context(Trainers(places))
+        return self._trainers[key]
 
-    def proposer(self, config: RunConfig, *, run: str | None = None) -> Proposer:
+    def proposers(self, config: RunConfig, *, run: str) -> dict[str, Proposer]:
+        """Return who writes the deltas of each arm of a run.
+
+        Raises:
+            ConfigError: a model is not there, or does not fit this machine.
+        """
+        return {name: self.proposer(arm, run=run) for name, arm in config.all_arms.items()}
+
+    def proposer(self, config: RunConfig | Arm, *, run: str | None = None) -> Proposer:
         """Return who writes deltas; a language model is loaded, or connected to, here.
 
         Under ``run``, what it spent before counts against the caps of its server.
@@ -155,7 +184,11 @@ class Workbench:
         used = Adapters(self.store).current(run) if run is not None else None
         if used is not None:
             spec = spec.model_copy(update={"adapter": adapter_folder(self.store, used)})
-        return LocalWriter(load_language_model(spec, cache=cache_folder()))
+        # Arms that differ in what they ask share one model.
+        key = spec.model_dump_json()
+        if key not in self._local_models:
+            self._local_models[key] = LocalWriter(load_language_model(spec, cache=cache_folder()))
+        return self._local_models[key]
 
     def _server_writer(self, model: Model, run: str | None) -> ServerWriter:
         assert model.server is not None

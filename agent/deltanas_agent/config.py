@@ -1,6 +1,7 @@
 """What a run is: everything that decides its course, seed included, in one frozen value."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -137,12 +138,18 @@ class Replication(Record):
 
 
 class Budget(Record):
-    """Where a run stops although cycles are left. `deltanas resume` can raise a limit."""
+    """Where a run stops although cycles are left. `deltanas resume` can raise a limit.
+
+    In a run with arms each arm has so much: one that has spent it rests, and the others go on.
+    """
 
     seconds: Annotated[float, Field(gt=0)] | None = None
     """Wall time spent on candidates, in seconds, over all sessions of the run."""
     answers: Annotated[int, Field(ge=1)] | None = None
     """Answers asked of the proposer, retries included."""
+    tokens: Annotated[int, Field(ge=1)] | None = None
+    """Tokens that the proposer reads and writes. What is under way is not counted, so that a
+    limit is passed by an answer at most."""
 
 
 class Model(Record):
@@ -164,6 +171,26 @@ class Model(Record):
     sampling: Sampling = Sampling()
 
 
+ProposerKind = Literal["mutation", "transformers", "openai", "full"]
+
+
+class Arm(Record):
+    """One way of proposing among several that a run compares."""
+
+    proposer: ProposerKind = "mutation"
+    """Who writes deltas: random edits, a language model in this process or behind a server; or
+    the paper's comparison arm, whole programs from the model that `model` describes."""
+    model: Model = Model()
+
+    @model_validator(mode="after")
+    def _has_its_model(self) -> "Arm":
+        if self.proposer == "openai" and self.model.server is None:
+            raise ValueError(
+                'proposer "openai" needs a table [model.server] with base_url and model'
+            )
+        return self
+
+
 class RunConfig(Record):
     """A whole run. Files in TOML hold only what differs from these defaults."""
 
@@ -172,13 +199,19 @@ class RunConfig(Record):
     cycles: Annotated[int, Field(ge=1)] = 22
     """The paper's protocol: 22 cycles of 50 candidates."""
     candidates: Annotated[int, Field(ge=1)] = 50
-    """Candidates per cycle."""
+    """Candidates per cycle; of each arm, where there are arms."""
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
     """Answers per candidate at most: the first, and retries after a refusal."""
-    proposer: Literal["mutation", "transformers", "openai", "full"] = "mutation"
-    """Who writes deltas: random edits, a language model in this process or behind a server; or
-    the paper's comparison arm, whole programs from the model that `model` describes."""
+    proposer: ProposerKind = "mutation"
+    """As in `Arm`, for a run with one way of proposing."""
     model: Model = Model()
+    arms: Mapping[Name, Arm] = {}
+    """Ways of proposing that are compared, by their names: each gets the same parents and seeds,
+    turn by turn. Where there are any, `proposer` and `model` have no say."""
+    datasets: tuple[Name, ...] = ()
+    """Data sets that candidates take turns in, so that each gets as many (the paper's pool is
+    balanced over six); `measurement.dataset` alone where empty. A candidate is measured on its
+    parent's data set, and is a parent only there."""
     siblings: Annotated[int, Field(ge=0, le=50)] = 6
     """How many earlier changes of a parent, and how they ended, a proposer is told."""
     baselines: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
@@ -201,12 +234,27 @@ class RunConfig(Record):
         return {"novelty": {"threshold": values["novelty_threshold"], **before}, **rest}
 
     @model_validator(mode="after")
-    def _has_its_model(self) -> "RunConfig":
-        if self.proposer == "openai" and self.model.server is None:
-            raise ValueError(
-                'proposer "openai" needs a table [model.server] with base_url and model'
-            )
+    def _is_whole(self) -> "RunConfig":
+        if not self.arms:
+            Arm(proposer=self.proposer, model=self.model)
+        if len(set(self.datasets)) < len(self.datasets):
+            raise ValueError("a data set stands twice in `datasets`")
         return self
+
+    @property
+    def all_arms(self) -> Mapping[str, Arm]:
+        """The arms by their names; the only one of a run without arms has the name ``""``."""
+        return self.arms or {"": Arm(proposer=self.proposer, model=self.model)}
+
+    @property
+    def all_datasets(self) -> tuple[Name, ...]:
+        """The data sets that candidates take turns in."""
+        return self.datasets or (self.measurement.dataset,)
+
+    @property
+    def slots(self) -> int:
+        """Candidates of a cycle, over all arms."""
+        return self.candidates * len(self.all_arms)
 
 
 def derive_seed(*parts: int | str) -> int:

@@ -45,6 +45,8 @@ class Ledger(Record):
         """
         if budget.answers is not None and self.answers + under_way >= budget.answers:
             return f"the budget of {budget.answers} answers is spent"
+        if budget.tokens is not None and self.tokens >= budget.tokens:
+            return f"the budget of {budget.tokens:,} tokens is spent"
         if budget.seconds is not None and self.seconds >= budget.seconds:
             return f"the budget of {budget.seconds:g} s is spent"
         return ""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from deltanas_agent.config import Islands, Objective, Selection
-from deltanas_repo_store.records import ArchitectureId, CandidateKey
+from deltanas_repo_store.records import ArchitectureId
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,10 @@ class Member:
     """Trainable parameters."""
     seconds: float = 0.0
     """Wall time that was spent on it; the same again takes longer or shorter."""
-    key: CandidateKey | None = None
-    """Which candidate of the run it was; None for a baseline."""
+    cycle: int = 0
+    """Of the run, in which it was made; 0 for a baseline."""
+    place: int = 0
+    """Among the turns of its data set, from 1, if it is no baseline."""
 
 
 def ranked(pool: Iterable[Member]) -> list[Member]:
@@ -81,28 +83,31 @@ def _dominates(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return a != b and all(one <= other for one, other in zip(a, b, strict=True))
 
 
-def on_island(pool: Sequence[Member], islands: Islands, *, cycle: int, index: int) -> list[Member]:
+def on_island(pool: Sequence[Member], islands: Islands, *, cycle: int, place: int) -> list[Member]:
     """Return the members that may be parents of a candidate: those of its island.
 
     Candidates take turns, so that each island has as many. Baselines are on all of them. After
     every ``migrate_every`` cycles the best that an island has brought forth are on the next island
     as well, and the last island's on the first.
+
+    Args:
+        pool: All members of a data set.
+        islands: How they are divided.
+        cycle: The candidate's.
+        place: The candidate's, among the turns of its data set.
     """
     if islands.count == 1:
         return list(pool)
-    here = _island(index, islands)
-    own = [each for each in pool if each.key is None or _island(each.key.index, islands) == here]
-    before = [
-        each
-        for each in pool
-        if each.key is not None and _island(each.key.index, islands) == (here - 1) % islands.count
-    ]
+    here = _island(place, islands)
+    own = [each for each in pool if each.cycle == 0 or _island(each.place, islands) == here]
+    neighbour = (here - 1) % islands.count
+    theirs = [each for each in pool if each.cycle and _island(each.place, islands) == neighbour]
     arrived: dict[ArchitectureId, Member] = {}
     for migration in range(islands.migrate_every, cycle, islands.migrate_every):
-        there = [each for each in before if each.key is not None and each.key.cycle <= migration]
-        arrived |= {each.id: each for each in ranked(there)[: islands.migrants]}
+        best = ranked(each for each in theirs if each.cycle <= migration)
+        arrived |= {each.id: each for each in best[: islands.migrants]}
     return [*own, *arrived.values()]
 
 
-def _island(index: int, islands: Islands) -> int:
-    return (index - 1) % islands.count
+def _island(place: int, islands: Islands) -> int:
+    return (place - 1) % islands.count

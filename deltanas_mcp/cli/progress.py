@@ -13,8 +13,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from deltanas_agent.loop import (
+from deltanas_agent.events import (
     AnswerEnded,
+    ArmSpent,
     BaselineMeasured,
     Begun,
     Event,
@@ -54,22 +55,29 @@ class RunView:
                 self._describe(f"cycle {event.cycle}, candidate {event.index}, from {event.parent}")
             case AnswerEnded():
                 self._ended(event)
+            case ArmSpent():
+                self._progress.console.print(f"arm {event.arm} rests: {event.reason}")
             case SlotSkipped():
                 self._progress.advance(self._slots)
 
     def _measured(self, event: BaselineMeasured) -> None:
         self._progress.advance(self._baselines)
         if event.evaluation is None:
-            self._progress.console.print(f"baseline {event.name} cannot be measured; left out")
+            self._progress.console.print(
+                f"baseline {event.name} cannot be measured on {event.dataset}; left out"
+            )
             return
         self._best = max(self._best, event.evaluation.accuracy)
-        self._progress.console.print(f"baseline {event.name:<20} {event.evaluation.accuracy:.4f}")
+        self._progress.console.print(
+            f"baseline {event.name:<20} {event.evaluation.accuracy:.4f} on {event.dataset}"
+        )
 
     def _found(self, event: NoiseFound) -> None:
         if event.noise_floor is None:
-            text = "noise floor unknown: replication.seeds is 1, so any gain counts"
+            text = "unknown: replication.seeds is 1, so any gain counts"
         else:
-            text = f"noise floor {event.noise_floor:.4f}: a smaller gain is luck"
+            text = f"{event.noise_floor:.4f}: a smaller gain is luck"
+        text = f"noise floor of {event.dataset} {text}"
         self._progress.console.print(text)
 
     def _replicated(self, event: Replicated) -> None:

@@ -55,7 +55,8 @@ def run(
     settings = load_run_config(config, model=model)
     parse_devices(devices, per_device, settings.measurement)
     # Before anything is written: a run that cannot begin must not take its name.
-    prepare_dataset(settings.measurement.dataset)
+    for dataset in settings.all_datasets:
+        prepare_dataset(dataset)
     if not store.exists():
         typer.echo(f"Made the store {store} with {create_store(store)} baselines.")
     run_name = name or config.stem
@@ -135,20 +136,18 @@ def _drive(
 
     with open_workbench(store) as bench:
         config = with_budget(search_config(bench.store, run_name), answers, seconds)
-        evaluator = bench.evaluator(
-            config.measurement,
-            novelty=config.novelty,
-            deltas=config.deltas,
-            devices=parse_devices(devices, per_device, config.measurement),
-        )
+        places = parse_devices(devices, per_device, config.measurement)
+        evaluators = bench.evaluators(config, devices=places)
         with dataset_progress() as progress:
             bench.catalogue.fill(progress)
-        writer = bench.proposer(config, run=run_name)
+        proposers = bench.proposers(config, run=run_name)
         with _resumable(store, run_name), run_view() as view:
-            finished = Loop(run_name, config, bench.store, evaluator, writer, view).drive()
+            finished = Loop(run_name, config, bench.store, evaluators, proposers, view).drive()
         console.print()
         wanted = Wanted(
-            dataset=config.measurement.dataset, split=config.measurement.split, run=run_name
+            dataset=None if config.datasets else config.measurement.dataset,
+            split=config.measurement.split,
+            run=run_name,
         )
         standings = leaderboard(bench.store, wanted)
         print_leaderboard(standings, limit=10)

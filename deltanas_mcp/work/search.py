@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 
 from deltanas_agent.config import RunConfig
-from deltanas_agent.loop import AnswerEnded, BaselineMeasured, Begun, Event, Loop, SlotSkipped
+from deltanas_agent.events import AnswerEnded, BaselineMeasured, Begun, Event, SlotSkipped
+from deltanas_agent.loop import Loop
 from deltanas_mcp.answers import SearchAnswer
 from deltanas_mcp.listing import summaries_of
 from deltanas_mcp.wiring import Workbench, begin_search, search_config, with_budget
@@ -32,10 +33,10 @@ def search(bench: Workbench, asked: SearchArguments, device: str, report: Report
     minutes = asked.max_minutes
     config = with_budget(config, None, None if minutes is None else minutes * 60)
     report(0, None, f"preparing {config.measurement.dataset}")
-    evaluator = bench.evaluator(config.measurement, novelty=config.novelty, deltas=config.deltas)
-    proposer = bench.proposer(config, run=asked.run)
+    evaluators = bench.evaluators(config)
+    proposers = bench.proposers(config, run=asked.run)
     view = _View(asked.run, report)
-    finished = Loop(asked.run, config, bench.store, evaluator, proposer, view).drive()
+    finished = Loop(asked.run, config, bench.store, evaluators, proposers, view).drive()
     ledger = finished.ledger
     standings = leaderboard(
         bench.store, Wanted(dataset=asked.dataset, run=asked.run, split="search", limit=NUM_BEST)

@@ -15,7 +15,8 @@ from deltanas_agent.config import (
     Selection,
 )
 from deltanas_agent.evaluator import Evaluator
-from deltanas_agent.loop import AnswerEnded, Event, Loop, Replicated, SlotSkipped
+from deltanas_agent.events import AnswerEnded, Event, Replicated, SlotSkipped
+from deltanas_agent.loop import Loop
 from deltanas_agent.trainers import Place, Trainers
 from deltanas_repo_store.baselines import baselines
 from deltanas_repo_store.delta import render_delta
@@ -122,7 +123,7 @@ def loop(
     config: RunConfig = ONE,
     notify: Callable[[Event], None] = lambda event: None,
 ) -> Loop:
-    return Loop("night", config, evaluator.store, evaluator, proposer, notify)
+    return Loop("night", config, evaluator.store, {"digits": evaluator}, {"": proposer}, notify)
 
 
 def endings(store: Store) -> list[tuple[str, str]]:

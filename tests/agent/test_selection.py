@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deltanas_agent.config import Islands, Selection
 from deltanas_agent.selection import Member, on_island, pareto_front, select_parent
-from deltanas_repo_store.records import ArchitectureId, CandidateKey
+from deltanas_repo_store.records import ArchitectureId
 
 POOL = [Member(ArchitectureId(f"{n:040x}"), f"m{n}", n / 10) for n in range(10)]
 BEST, WORST = POOL[-1], POOL[0]
@@ -79,10 +79,8 @@ def member(
     seconds: float = 0.0,
     at: tuple[int, int] = (0, 0),
 ) -> Member:
-    """A baseline, or the candidate of a cycle and index."""
-    cycle, index = at
-    key = CandidateKey(run="r", cycle=cycle, index=index) if cycle else None
-    return Member(ArchitectureId(name * 40), name, accuracy, params, seconds, key)
+    """A baseline, or what was made in a cycle, at a place of its data set."""
+    return Member(ArchitectureId(name * 40), name, accuracy, params, seconds, *at)
 
 
 LANDSCAPE = [
@@ -149,8 +147,8 @@ ISLANDERS = [
 ]
 
 
-def names(islands: Islands, cycle: int, index: int) -> set[str]:
-    return {each.name for each in on_island(ISLANDERS, islands, cycle=cycle, index=index)}
+def names(islands: Islands, cycle: int, place: int) -> set[str]:
+    return {each.name for each in on_island(ISLANDERS, islands, cycle=cycle, place=place)}
 
 
 def test_without_islands_everybody_may_be_a_parent() -> None:
@@ -178,7 +176,7 @@ def test_the_first_islands_best_go_to_the_second() -> None:
     st.integers(2, 5), st.integers(1, 4), st.integers(1, 20), st.integers(1, 3), st.integers(1, 9)
 )
 def test_no_island_is_ever_empty(
-    count: int, every: int, index: int, migrants: int, cycle: int
+    count: int, every: int, place: int, migrants: int, cycle: int
 ) -> None:
     islands = Islands(count=count, migrate_every=every, migrants=migrants)
-    assert "b" in names(islands, cycle, index)
+    assert "b" in names(islands, cycle, place)
