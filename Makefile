@@ -9,7 +9,7 @@ PYTEST := $(BIN)/pytest -n $(TESTERS) --dist loadfile
 # What `make quickstart` does where the store has its run already: ask, resume or new.
 AGAIN ?= ask
 
-.PHONY: quickstart test test-all surface conformance lint format bench clean
+.PHONY: quickstart test test-all surface conformance clients mcpb lint format bench clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/deltanas run configs/quickstart.toml --store $(STORE) --if-exists $(AGAIN) \
@@ -35,6 +35,14 @@ lint: $(VENV)/.installed-dev
 conformance: $(VENV)/.installed-dev
 	$(BIN)/python -m tests.conformance.run
 
+# Other people's clients drive a whole search; each has an environment of its own in .clients.
+clients: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.clients.run
+
+# The bundle for Claude Desktop; npx fetches the packer.
+mcpb:
+	mcpb/pack.sh
+
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -48,7 +56,7 @@ bench: $(VENV)/.installed-dev
 	done
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .clients .conformance build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # An environment that is there already keeps what it has: its torch, too, if the range allows it.
 $(BIN)/python:

@@ -8,7 +8,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TOKEN_VARIABLE = "DELTANAS_HTTP_TOKEN"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Serve as the command line says; one sentence and exit code 1 where that cannot be done."""
     parser = argparse.ArgumentParser(
         prog="deltanas-mcp",
@@ -33,7 +33,7 @@ def main() -> None:
     )
     _add_options(parser)
     for_http = _add_http_options(parser.add_argument_group("HTTP"))
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.store is None:
         parser.error("give --store PATH or set DELTANAS_STORE")
     given = [each for each in for_http if getattr(options, each.dest) != each.default]
@@ -146,7 +146,7 @@ def _settings(options: argparse.Namespace) -> ServerSettings:
 
 def _find_or_make(store: Path, *, make: bool) -> None:
     """Look for the store, but do not open it: that costs as much as all the rest."""
-    if make and not store.exists():
+    if make and not (store / "HEAD").is_file():
         from deltanas_mcp.wiring import create_store
 
         create_store(store)

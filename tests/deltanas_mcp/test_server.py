@@ -277,7 +277,10 @@ def test_a_missing_store_is_one_sentence_and_exit_code_1(tmp_path: Path) -> None
     assert "deltanas init" in result.stderr.splitlines()[-1]
 
 
-def test_initialising_makes_the_store_first(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_there", [False, True], ids=["no folder", "an empty folder"])
+def test_initialising_makes_the_store_first(tmp_path: Path, is_there: bool) -> None:
+    if is_there:
+        (tmp_path / "new").mkdir()
     result = subprocess.run(
         [sys.executable, "-m", "deltanas_mcp", "--store", str(tmp_path / "new"), "--init"],
         cwd=ROOT,
