@@ -1,6 +1,7 @@
 """One architecture or candidate in words, for people at a terminal."""
 
 from deltanas_repo_store.entries import BaselineEntry, in_words
+from deltanas_repo_store.messages import clean_line
 from deltanas_repo_store.queries import names
 from deltanas_repo_store.records import (
     PLAIN,
@@ -12,6 +13,9 @@ from deltanas_repo_store.records import (
     Pending,
 )
 from deltanas_repo_store.store import Store
+
+MAX_WORDS = 200
+"""Characters of a summary: a model writes it."""
 
 
 def describe(store: Store, name: str, *, with_source: bool = True) -> str:
@@ -77,6 +81,11 @@ def _describe_baseline(
     return "\n".join([*lines, *source])
 
 
+def _indented(text: str) -> str:
+    """Return a text none of whose lines can pass for one of ours."""
+    return "\n          ".join(text.splitlines())
+
+
 def _noise(outcome: Kept) -> str:
     if outcome.noise_floor is None:
         return ""
@@ -103,7 +112,7 @@ def _describe_outcome(store: Store, architecture_id: ArchitectureId, outcome: Ou
         f"id        {architecture_id}",
         f"parent    {pending.parent}",
         f"proposer  {pending.proposal.proposer} (seed {pending.proposal.seed})",
-        f"summary   {pending.proposal.summary}",
+        f"summary   {clean_line(pending.proposal.summary, MAX_WORDS)}",
         f"seconds   {outcome.seconds:.2f}",
     ]
     if outcome.relaxations:
@@ -120,7 +129,7 @@ def _describe_outcome(store: Store, architecture_id: ArchitectureId, outcome: Ou
     else:
         reason = outcome.rejection
         lines.append(f"status    rejected by the {reason.stage} gate ({reason.code})")
-        lines.append(f"reason    {reason.message}")
+        lines.append(f"reason    {_indented(reason.message)}")
     parts = ["\n".join(lines), outcome.delta or pending.proposal.answer]
     if outcome.output:
         parts.append(f"It printed:\n{outcome.output}")

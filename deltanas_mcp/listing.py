@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 from deltanas_mcp.answers import ArchitectureSummary
+from deltanas_mcp.settings import parse_wanted
 from deltanas_repo_store.entries import RejectedEntry
-from deltanas_repo_store.queries import Standing, Wanted, leaderboard
+from deltanas_repo_store.queries import Standing, leaderboard
 from deltanas_repo_store.store import Store
 
 _MAX_LISTED = 10_000
@@ -18,8 +19,12 @@ def listed(store: Store, *, dataset: str | None, query: str) -> list[Architectur
         store: The store.
         dataset: Only architectures that are measured on it; None: all.
         query: Words that the name or the change must have, whatever their case.
+
+    Raises:
+        ConfigError: ``dataset`` cannot be the name of one.
     """
-    rows = leaderboard(store, Wanted(dataset=dataset, split="search", limit=_MAX_LISTED))
+    wanted = parse_wanted(dataset=dataset, split="search", limit=_MAX_LISTED)
+    rows = leaderboard(store, wanted)
     items = summaries_of(rows)
     if dataset is None:
         measured = {row.id for row in rows}

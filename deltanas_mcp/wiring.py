@@ -20,7 +20,14 @@ from deltanas_repo_store.repository.git import GitRepository, create_repository
 from deltanas_repo_store.store import Store
 from deltanas_tools.chat_servers import connect
 from deltanas_tools.chat_servers.connect import NOTHING_SPENT
-from deltanas_tools.datasets import Dataset, Progress, prepare, silent
+from deltanas_tools.datasets import (
+    Availability,
+    Dataset,
+    Progress,
+    availability,
+    prepare,
+    silent,
+)
 from deltanas_tools.novelty_check import Catalogue, NoveltyIndex
 from deltanas_tools.propose_delta.language import LanguageProposer, LocalWriter, ServerWriter
 from deltanas_tools.propose_delta.mutation import MutationProposer
@@ -226,6 +233,19 @@ def prepare_dataset(name: str, *, download: bool = False, progress: Progress = s
     return prepare(
         name, cache=cache_folder(), source=data_source(), download=download, progress=progress
     )
+
+
+def check_dataset(name: str) -> None:
+    """Look whether a data set can be used without a download, and prepare nothing.
+
+    Raises:
+        ConfigError: there is none of that name, or it is not here.
+    """
+    if availability(name, cache_folder(), data_source()) is Availability.DOWNLOAD:
+        raise ConfigError(
+            f"the data set {name} is not here; a person gets it with `deltanas datasets fetch "
+            f"{name}`"
+        )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import AfterValidator, Field
@@ -66,7 +67,7 @@ class HttpSettings(Record):
                 "--oauth FILE, or --insecure-localhost for everybody on this machine; "
                 f"found {ways.count(True)} of them"
             )
-        if not is_local and not self.allowed_hosts:
+        if not is_local and not self._names():
             raise ConfigError(
                 f"--host {self.host} needs --allow-host NAME, the name by which clients reach the "
                 "server: requests for other names are refused, since a web page can make them"
@@ -76,7 +77,7 @@ class HttpSettings(Record):
     def security(self) -> TransportSecuritySettings:
         """Return which ``Host`` and ``Origin`` are let in; those of this machine always are."""
         own = [f"[{name}]" if ":" in name else name for name in LOOPBACK]
-        hosts = [*own, *self.allowed_hosts]
+        hosts = [*own, *self._names()]
         return TransportSecuritySettings(
             enable_dns_rebinding_protection=True,
             allowed_hosts=[pattern for name in hosts for pattern in (name, f"{name}:*")],
@@ -85,3 +86,8 @@ class HttpSettings(Record):
                 *self.allowed_origins,
             ],
         )
+
+    def _names(self) -> tuple[str, ...]:
+        """Return by which names of other machines clients may come."""
+        known = urlsplit(self.oauth.resource).hostname if self.oauth else None
+        return (*self.allowed_hosts, known) if known else self.allowed_hosts

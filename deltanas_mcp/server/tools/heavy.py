@@ -160,6 +160,7 @@ def _train(
     device: str,
     key: str,
 ) -> Job:
+    from deltanas_mcp.wiring import check_dataset
     from deltanas_mcp.work.records import TrainArguments, checked
 
     store = room.store()
@@ -169,16 +170,19 @@ def _train(
     asked = checked(
         TrainArguments, candidate=candidate, dataset=dataset, seed=seed, max_seconds=max_seconds
     )
+    check_dataset(dataset)
     return room.submit(asked, owner=current_owner(), device=device, key=key)
 
 
 def _search(room: ServerRoom, values: dict[str, object], device: str, key: str) -> Job:
+    from deltanas_mcp.wiring import check_dataset
     from deltanas_mcp.work.records import SearchArguments, checked
     from deltanas_mcp.work.search import check_search
 
     asked = checked(SearchArguments, **values)
     store = room.store()
     check_search(store, asked, room.device(device))
+    check_dataset(asked.dataset)
     there = {each.name for each in store.baselines()}
     if missing := sorted(set(asked.baselines) - there):
         raise ConfigError(
@@ -188,8 +192,11 @@ def _search(room: ServerRoom, values: dict[str, object], device: str, key: str) 
 
 
 def _tune(room: ServerRoom, values: dict[str, object], device: str, key: str) -> Job:
+    from deltanas_mcp.wiring import check_dataset
     from deltanas_mcp.work.records import FinetuneArguments, checked
 
     asked = checked(FinetuneArguments, **values)
     room.store().run_config(asked.run)
+    if asked.measure_on is not None:
+        check_dataset(asked.measure_on)
     return room.submit(asked, owner=current_owner(), device=device, key=key)

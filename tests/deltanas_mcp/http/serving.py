@@ -114,3 +114,29 @@ def post(
     return httpx2.post(
         f"{url}/mcp", json=sent, headers=headers_of(sent, token) | (headers or {}), timeout=30
     )
+
+
+def begin_session(url: str, token: str) -> str:
+    """Begin a session of the handshake era and return its id."""
+    body = {
+        "jsonrpc": "2.0",
+        "id": 0,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": LEGACY,
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+    headers = bearer(token) | {"Accept": "application/json, text/event-stream"}
+    answer = httpx2.post(f"{url}/mcp", json=body, headers=headers)
+    return str(answer.headers["Mcp-Session-Id"])
+
+
+def in_session(session: str, token: str) -> dict[str, str]:
+    """Return the headers of a request in a session."""
+    return bearer(token) | {
+        "Accept": "application/json, text/event-stream",
+        "Mcp-Session-Id": session,
+        "MCP-Protocol-Version": LEGACY,
+    }

@@ -1,39 +1,23 @@
 """Who gets in over HTTP, and who does not."""
 
-from collections.abc import Generator
-
 import httpx2
 import pytest
 
 from deltanas_mcp.http.settings import HttpSettings
-from deltanas_mcp.server import ServerSettings
-from deltanas_repo_store.repository.git import create_repository
 from tests.deltanas_mcp.calls import Era, facts
 from tests.deltanas_mcp.http.conftest import Serve
 from tests.deltanas_mcp.http.serving import (
     ALICE,
     TOKENS,
-    app_of,
     bearer,
     connected,
     headers_of,
     post,
     request,
-    serving,
 )
 
 pytestmark = pytest.mark.anyio
 LIST = request("tools/list")
-
-
-@pytest.fixture(scope="module")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    """A server that nobody is to get into."""
-    path = tmp_path_factory.mktemp("doors") / "store"
-    create_repository(path)
-    settings = HttpSettings(tokens=TOKENS)
-    with serving(app_of(ServerSettings(store=path), settings)) as address:
-        yield address
 
 
 async def test_a_client_with_a_token_sees_the_store(url: str, era: Era) -> None:

@@ -85,20 +85,20 @@ def test_a_bucket_gives_a_minutes_worth_and_then_one_at_a_time() -> None:
     assert bucket.wait("a") == 1.0
 
 
-def test_too_large_a_body_is_refused(url: str) -> None:
+def test_too_large_a_body_is_refused(door: str) -> None:
     call = {"name": "get_architecture", "arguments": {"architecture": "x" * 4_300_000}}
-    assert post(url, request("tools/call", call), ALICE).status_code == 413
-    assert post(url, LIST, ALICE).status_code == 200
+    assert post(door, request("tools/call", call), ALICE).status_code == 413
+    assert post(door, LIST, ALICE).status_code == 200
 
 
-def test_too_large_a_body_is_refused_where_its_size_is_not_told(url: str) -> None:
+def test_too_large_a_body_is_refused_where_its_size_is_not_told(door: str) -> None:
     chunks = (b"x" * 65_536 for _ in range(70))
     headers = headers_of(LIST, ALICE) | {"Content-Type": "application/json"}
-    assert httpx2.post(f"{url}/mcp", content=chunks, headers=headers).status_code == 413
+    assert httpx2.post(f"{door}/mcp", content=chunks, headers=headers).status_code == 413
 
 
 @pytest.mark.parametrize("version", ["2026-07-28", LEGACY])
-def test_a_body_that_is_nested_too_deeply_is_refused(url: str, version: str) -> None:
+def test_a_body_that_is_nested_too_deeply_is_refused(door: str, version: str) -> None:
     nested = "[" * 5_000 + "]" * 5_000
     body = json.dumps(request("tools/call", {"name": "list_jobs", "arguments": {"state": 0}}))
     headers = headers_of(LIST, ALICE) | {
@@ -106,11 +106,11 @@ def test_a_body_that_is_nested_too_deeply_is_refused(url: str, version: str) -> 
         "Content-Type": "application/json",
     }
     answer = httpx2.post(
-        f"{url}/mcp", content=body.replace('"state": 0', f'"state": {nested}'), headers=headers
+        f"{door}/mcp", content=body.replace('"state": 0', f'"state": {nested}'), headers=headers
     )
     assert answer.status_code == 400
     assert "64 levels" in answer.json()["error"]["message"]
-    assert post(url, LIST, ALICE).status_code == 200
+    assert post(door, LIST, ALICE).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -128,23 +128,23 @@ def test_a_body_that_is_nested_too_deeply_is_refused(url: str, version: str) -> 
 )
 @pytest.mark.parametrize("version", ["2026-07-28", LEGACY])
 def test_a_body_that_is_no_message_is_the_clients_fault(
-    url: str, version: str, body: bytes
+    door: str, version: str, body: bytes
 ) -> None:
     headers = headers_of(LIST, ALICE) | {
         "MCP-Protocol-Version": version,
         "Content-Type": "application/json",
     }
-    answer = httpx2.post(f"{url}/mcp", content=body, headers=headers)
+    answer = httpx2.post(f"{door}/mcp", content=body, headers=headers)
     assert answer.status_code == 400
     assert "Traceback" not in answer.text
 
 
-def test_nobody_reads_a_body_of_somebody_without_a_token(url: str) -> None:
+def test_nobody_reads_a_body_of_somebody_without_a_token(door: str) -> None:
     nested = {"Content-Type": "application/json"}
     body = b"[" * 1000
-    assert httpx2.post(f"{url}/mcp", content=body, headers=nested).status_code == 401
+    assert httpx2.post(f"{door}/mcp", content=body, headers=nested).status_code == 401
     known = nested | bearer(ALICE)
-    assert httpx2.post(f"{url}/mcp", content=body, headers=known).status_code == 400
+    assert httpx2.post(f"{door}/mcp", content=body, headers=known).status_code == 400
 
 
 def test_an_owner_who_asks_too_often_is_told_when_to_come_back(serve: Serve) -> None:

@@ -1,130 +1,21 @@
-"""Tokens of an authorization server: a real one, small, on this machine."""
+"""Tokens of an authorization server, and those that only look like it."""
 
 import base64
 import hmac
 import json
-import threading
-import time
-from collections.abc import Generator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
-import httpx2
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from jwt.algorithms import RSAAlgorithm
 
 from deltanas_mcp.http.introspection import IntrospectedTokens
 from deltanas_mcp.http.jwt_tokens import JwtTokens
-from deltanas_mcp.http.oauth_settings import (
-    Introspection,
-    Jwt,
-    OAuthSettings,
-    ScopeNames,
-    load_oauth,
-)
-from deltanas_mcp.http.settings import HttpSettings
+from deltanas_mcp.http.oauth_settings import Jwt, ScopeNames
 from deltanas_mcp.http.verified import IssuerUnavailable
-from deltanas_repo_store.errors import ConfigError
-from tests.deltanas_mcp.calls import Era, facts
-from tests.deltanas_mcp.http.conftest import Serve
-from tests.deltanas_mcp.http.serving import connected, post, request
+from tests.deltanas_mcp.http.issuer import FIRST, RESOURCE, SECOND, STRANGER, Issuer
 
 pytestmark = pytest.mark.anyio
-RESOURCE = "https://nas.example/mcp"
-LIST = request("tools/list")
-
-
-def make_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-FIRST, SECOND, STRANGER = make_key(), make_key(), make_key()
-
-
-@dataclass
-class Issuer:
-    """What the authorization server says, and how often it was asked."""
-
-    url: str = ""
-    keys: dict[str, rsa.RSAPrivateKey] = field(default_factory=lambda: {"first": FIRST})
-    opaque: dict[str, dict[str, Any]] = field(default_factory=dict)
-    is_down: bool = False
-    asked: list[str] = field(default_factory=list)
-
-    def jwks(self) -> dict[str, Any]:
-        return {
-            "keys": [
-                RSAAlgorithm.to_jwk(key.public_key(), as_dict=True) | {"kid": name, "alg": "RS256"}
-                for name, key in self.keys.items()
-            ]
-        }
-
-    def settings(self, **others: Any) -> OAuthSettings:
-        values = {"issuer": self.url, "resource": RESOURCE, "jwt": Jwt(jwks=f"{self.url}/jwks")}
-        return OAuthSettings.model_validate(values | others)
-
-    def asking(self) -> OAuthSettings:
-        way = Introspection(url=f"{self.url}/ask", client_id="us", client_secret_env="SECRET")
-        return self.settings(jwt=None, introspection=way)
-
-    def claims(self, **others: Any) -> dict[str, Any]:
-        values = {
-            "iss": self.url,
-            "aud": RESOURCE,
-            "sub": "alice",
-            "client_id": "assistant",
-            "exp": time.time() + 600,
-            "scope": "deltanas:read deltanas:train other",
-        }
-        return {key: value for key, value in (values | others).items() if value is not None}
-
-    def token(
-        self, key: rsa.RSAPrivateKey = FIRST, name: str | None = "first", **others: Any
-    ) -> str:
-        headers = {"kid": name} if name else None
-        return jwt.encode(self.claims(**others), key, algorithm="RS256", headers=headers)
-
-
-@pytest.fixture
-def issuer() -> Generator[Issuer]:
-    known = Issuer()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            known.asked.append(self.path)
-            self._answer(known.jwks())
-
-        def do_POST(self) -> None:
-            known.asked.append(self.path)
-            assert self.headers["Authorization"].startswith("Basic ")
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            [token] = parse_qs(body)["token"]
-            self._answer(known.opaque.get(token, {"active": False}))
-
-        def _answer(self, value: object) -> None:
-            body = json.dumps(value).encode()
-            self.send_response(500 if known.is_down else 200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        known.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield known
-        server.shutdown()
-        thread.join()
 
 
 async def test_a_signed_token_says_who_and_what_for(issuer: Issuer) -> None:
@@ -292,77 +183,3 @@ async def test_an_issuer_that_is_down_knows_nobody(issuer: Issuer) -> None:
     assert settings.jwt is not None
     with pytest.raises(IssuerUnavailable):
         await JwtTokens(settings, settings.jwt).verify_token(issuer.token())
-
-
-async def test_a_client_works_with_a_token_of_the_issuer(
-    serve: Serve, issuer: Issuer, era: Era
-) -> None:
-    with serve(HttpSettings(oauth=issuer.settings())) as url:
-        async with connected(url, issuer.token(), mode=era) as client:
-            assert facts(await client.call_tool("list_architectures", {}))["total"] == 2
-
-
-def test_a_client_without_a_token_is_told_where_to_get_one(serve: Serve, issuer: Issuer) -> None:
-    names = ScopeNames(read="look", write="add", train="work")
-    with serve(HttpSettings(oauth=issuer.settings(scopes=names))) as url:
-        refused = post(url, LIST)
-        assert refused.status_code == 401
-        where = "https://nas.example/.well-known/oauth-protected-resource/mcp"
-        assert f'resource_metadata="{where}"' in refused.headers["WWW-Authenticate"]
-        told = httpx2.get(f"{url}/.well-known/oauth-protected-resource/mcp").json()
-    assert told["resource"] == RESOURCE
-    assert told["authorization_servers"] == [issuer.url]
-    assert told["scopes_supported"] == ["look", "add", "work"]
-
-
-def test_over_http_an_issuer_that_is_down_is_503_and_a_token_with_nothing_to_see_403(
-    serve: Serve, issuer: Issuer
-) -> None:
-    with serve(HttpSettings(oauth=issuer.settings())) as url:
-        issuer.is_down = True
-        refused = post(url, LIST, issuer.token())
-        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
-        issuer.is_down = False
-        assert post(url, LIST, issuer.token()).status_code == 200
-        refused = post(url, LIST, issuer.token(scope="deltanas:train"))
-        assert refused.status_code == 403
-        assert 'error="insufficient_scope"' in refused.headers["WWW-Authenticate"]
-
-
-GOOD = """\
-issuer = "https://login.example"
-resource = "https://nas.example/mcp"
-[jwt]
-jwks = "https://login.example/jwks"
-"""
-
-
-def test_a_file_says_whose_tokens_are_taken(tmp_path: Path) -> None:
-    path = tmp_path / "oauth.toml"
-    path.write_text(GOOD + 'algorithms = ["ES256"]\n[scopes]\nread = "look"\n')
-    settings = load_oauth(path)
-    assert settings.jwt is not None
-    assert settings.jwt.algorithms == ("ES256",)
-    assert (settings.scopes.read, settings.scopes.write) == ("look", "deltanas:write")
-    assert settings.expected_audience == RESOURCE
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        pytest.param("issuer = 3", "key 'issuer'", id="a bad value"),
-        pytest.param(GOOD + 'algorithms = ["HS256"]', "jwt.algorithms", id="a shared secret"),
-        pytest.param(GOOD + 'algorithms = ["none"]', "jwt.algorithms", id="no signature"),
-        pytest.param(GOOD.replace("https://login", "http://login"), "https", id="in the clear"),
-        pytest.param(GOOD + 'colour = "red"', "jwt.colour", id="an unknown key"),
-        pytest.param(GOOD.partition("[jwt]")[0], r"\[introspection\]", id="no way to check"),
-        pytest.param("issuer", "not TOML", id="no TOML"),
-    ],
-)
-def test_a_file_that_cannot_be_meant_is_refused_by_its_key(
-    tmp_path: Path, text: str, words: str
-) -> None:
-    path = tmp_path / "oauth.toml"
-    path.write_text(text)
-    with pytest.raises(ConfigError, match=words):
-        load_oauth(path)

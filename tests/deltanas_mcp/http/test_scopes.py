@@ -4,22 +4,26 @@ from collections.abc import Generator
 
 import httpx2
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.server import MCPServer
+from mcp.types import ResourceTemplateReference
 
 from deltanas_mcp.http.app import auth_of, build_app, verifier_of
 from deltanas_mcp.http.settings import HttpSettings
 from deltanas_mcp.server.access import Access, current_owner
+from deltanas_mcp.server.app import SCOPES
 from tests.deltanas_mcp.calls import Era, facts, refusal
 from tests.deltanas_mcp.http.serving import (
     ALICE,
     BOB,
     CAROL,
     DAVE,
-    LEGACY,
     TOKENS,
-    bearer,
+    begin_session,
     connected,
+    in_session,
+    post,
+    request,
     serving,
 )
 
@@ -85,22 +89,6 @@ async def test_without_http_all_tools_are_the_local_users(era: Era) -> None:
             assert facts(await client.call_tool(name, {})) == {"result": "local"}
 
 
-def begin_session(url: str, token: str) -> str:
-    """Begin a session of the handshake era and return its id."""
-    body = {
-        "jsonrpc": "2.0",
-        "id": 0,
-        "method": "initialize",
-        "params": {
-            "protocolVersion": LEGACY,
-            "capabilities": {},
-            "clientInfo": {"name": "test", "version": "1"},
-        },
-    }
-    answer = httpx2.post(f"{url}/mcp", json=body, headers=_accept(token))
-    return str(answer.headers["Mcp-Session-Id"])
-
-
 def call_in_session(url: str, session: str, token: str, tool: str) -> httpx2.Response:
     body = {
         "jsonrpc": "2.0",
@@ -108,12 +96,7 @@ def call_in_session(url: str, session: str, token: str, tool: str) -> httpx2.Res
         "method": "tools/call",
         "params": {"name": tool, "arguments": {}},
     }
-    headers = _accept(token) | {"Mcp-Session-Id": session, "MCP-Protocol-Version": LEGACY}
-    return httpx2.post(f"{url}/mcp", json=body, headers=headers)
-
-
-def _accept(token: str) -> dict[str, str]:
-    return bearer(token) | {"Accept": "application/json, text/event-stream"}
+    return httpx2.post(f"{url}/mcp", json=body, headers=in_session(session, token))
 
 
 def test_a_session_is_of_no_use_to_somebody_else(small_url: str) -> None:
@@ -136,18 +119,59 @@ def test_a_token_with_less_does_not_inherit_what_began_the_session() -> None:
 
 
 async def test_the_job_of_another_owner_is_as_unknown_as_one_that_is_not_there(
-    url: str, era: Era
+    url: str, busy_device: None, era: Era
 ) -> None:
-    async with connected(url, ALICE, mode=era) as client:
-        call = {"run": "hers", "cycles": 1, "candidates": 1, "wait_s": 0}
-        job = facts(await client.call_tool("run_search", call))["job_id"]
-        async with connected(url, DAVE, mode=era) as other:
-            assert facts(await other.call_tool("list_jobs", {}))["items"] == []
-            for tool in ("get_job", "cancel_job"):
-                words = refusal(await other.call_tool(tool, {"job_id": job}))
-                made_up = "A" * len(job)
-                assert words == refusal(await other.call_tool(tool, {"job_id": made_up})).replace(
-                    made_up, job
-                )
+    async with connected(url, ALICE, mode=era) as client, connected(url, DAVE, mode=era) as other:
+        call = {"candidate": "plain-cnn", "idempotency_key": "k", "wait_s": 0}
+        job = facts(await client.call_tool("train_one_epoch", call))["job_id"]
+        made_up = "A" * len(job)
+        assert facts(await other.call_tool("list_jobs", {}))["items"] == []
+        for tool in ("get_job", "cancel_job"):
+            words, unknown = [
+                refusal(await other.call_tool(tool, {"job_id": each})) for each in (job, made_up)
+            ]
+            assert words == unknown.replace(made_up, job)
+        for address in ("deltanas://jobs/{}", "deltanas://jobs/{}/log"):
+            for each in (job, made_up):
+                with pytest.raises(MCPError, match="there is no job"):
+                    await other.read_resource(address.format(each))
+        reference = ResourceTemplateReference(uri="deltanas://jobs/{job_id}")
+        found = await other.complete(reference, {"name": "job_id", "value": ""})
+        assert found.completion.values == []
+        theirs = facts(await other.call_tool("train_one_epoch", call))["job_id"]
+        assert theirs != job
+        await other.call_tool("cancel_job", {"job_id": theirs})
         state = facts(await client.call_tool("cancel_job", {"job_id": job}))["state"]
     assert state == "cancelled"
+
+
+async def test_every_tool_of_the_server_has_its_scope(url: str, era: Era) -> None:
+    async with connected(url, BOB, mode=era) as client:
+        assert {tool.name for tool in (await client.list_tools()).tools} == SCOPES.keys()
+        assert facts(await client.call_tool("list_architectures", {}))["total"] == 2
+        assert (await client.read_resource("deltanas://index")).contents
+        assert (await client.get_prompt("search_under_budget", {})).messages
+        for tool, scope in SCOPES.items():
+            if scope != "read":
+                words = refusal(await client.call_tool(tool, {}))
+                assert words.startswith(f"{tool} needs the scope deltanas:{scope}")
+
+
+@pytest.mark.parametrize("method", ["tasks/get", "tasks/cancel"])
+async def test_the_task_of_another_owner_is_as_unknown_as_one_that_is_not_there(
+    url: str, busy_device: None, method: str
+) -> None:
+    async with connected(url, ALICE) as client:
+        call = {"candidate": "plain-cnn", "wait_s": 0}
+        job = facts(await client.call_tool("train_one_epoch", call))["job_id"]
+        told = []
+        for each in (job, "A" * len(job)):
+            sent = request(method, {"taskId": each})
+            capabilities = sent["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"]
+            capabilities["extensions"] = {"io.modelcontextprotocol/tasks": {}}
+            error = post(url, sent, DAVE).json()["error"]
+            told.append((error["code"], error["message"].replace(each, "ID")))
+            if each == job:
+                assert "result" in post(url, sent, ALICE).json()
+        assert told[0] == told[1]
+        await client.call_tool("cancel_job", {"job_id": job})
