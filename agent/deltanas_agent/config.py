@@ -49,6 +49,8 @@ class Selection(Record):
     """What is weighed against accuracy by ``pareto``. Seconds are measured: two runs of the same
     seed can differ where they count."""
     islands: Islands = Islands()
+    min_accuracy: Fraction = 0.0
+    """What a candidate has to reach to be a parent; the paper's is 0.40, on every data set."""
 
 
 class Measurement(Record):
@@ -152,6 +154,26 @@ class Budget(Record):
     limit is passed by an answer at most."""
 
 
+class Stops(Record):
+    """When a run has found enough, or finds nothing: it stops, and can be resumed."""
+
+    target: Annotated[Fraction, Field(gt=0)] | None = None
+    """Accuracy that the best of each data set has to reach: its mean over all seeds."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Cycles in a row in which the best of no data set became better."""
+    alike: Annotated[int, Field(ge=2)] | None = 100
+    """Answers in a row that one gate refuses for one reason, since something is broken then. In a
+    run with arms, those of an arm: it rests, and the others go on."""
+
+
+class Fork(Record):
+    """Another run that this one goes on from, as it was after a cycle."""
+
+    run: Name
+    cycle: Annotated[int, Field(ge=1)]
+    """Cycles up to this one are the other run's, and this run's begin after it."""
+
+
 class Model(Record):
     """The language model that proposes."""
 
@@ -222,6 +244,8 @@ class RunConfig(Record):
     replication: Replication = Replication()
     selection: Selection = Selection()
     budget: Budget = Budget()
+    stops: Stops = Stops()
+    fork: Fork | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -255,6 +279,12 @@ class RunConfig(Record):
     def slots(self) -> int:
         """Candidates of a cycle, over all arms."""
         return self.candidates * len(self.all_arms)
+
+
+def parse_fork(kept: Mapping[str, Any]) -> Fork | None:
+    """Return what a run was forked from, of what the store keeps of it; None for most."""
+    fork = kept.get("config", {}).get("fork")
+    return None if fork is None else Fork.model_validate(fork)
 
 
 def derive_seed(*parts: int | str) -> int:

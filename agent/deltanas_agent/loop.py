@@ -18,6 +18,7 @@ from deltanas_agent.outcomes import Admitted
 from deltanas_agent.pools import Pools
 from deltanas_agent.selection import Member, on_island, select_parent
 from deltanas_agent.slots import Slot, slot_of, slot_of_key
+from deltanas_agent.stops import Streak, reason_to_stop
 from deltanas_repo_store.entries import KeptEntry, RejectedEntry
 from deltanas_repo_store.records import (
     CandidateKey,
@@ -33,6 +34,7 @@ from deltanas_tools.propose_delta.port import Proposer, Request
 
 Parents = Mapping[Name, list[Member]]
 """Who may be a parent on each data set."""
+STOPPED = "it was asked to stop"
 
 
 class Finished(Record):
@@ -55,9 +57,14 @@ class Loop:
     proposers: Mapping[str, Proposer]
     """One for each arm; of a run without arms, the only one has the name ``""``."""
     notify: Callable[[Event], None]
+    stop_asked: Callable[[], bool] = lambda: False
+    """Looked at before each answer: what is under way is finished, and the session ends."""
     _under_way: "dict[CandidateKey, Future[Outcome]]" = field(default_factory=dict)
     _spent: dict[str, str] = field(default_factory=dict)
-    """Arms that have no budget left, and the limit that was reached."""
+    """Arms that rest, and why: they have no budget left, or are broken."""
+    _resting: set[str] = field(default_factory=set)
+    """Those of them that were told of."""
+    _streaks: dict[str, Streak] = field(default_factory=dict)
 
     def drive(self) -> Finished:
         """Work until the run's cycles or its budget are spent.
@@ -73,23 +80,34 @@ class Loop:
             self.notify(
                 Begun(
                     num_baselines=len(pools.named_baselines()) * len(self.evaluators),
-                    num_candidates=self.config.cycles * self.config.slots,
+                    num_candidates=(self.config.cycles - self._first + 1) * self.config.slots,
                 )
             )
             pools.measure_baselines()
-            pending = {each.key: each for each in self.store.pending(self.run)}
-            for cycle in range(1, self.config.cycles + 1):
-                parents = pools.before(cycle)
-                for index in range(1, self.config.slots + 1):
-                    self._settle(leaving=self._num_places() - 1)
-                    if reason := self._work_on(
-                        slot_of(self.config, cycle, index), parents, pending
-                    ):
-                        self._settle()
-                        return Finished(reason=reason, ledger=self._ledger())
-                self._settle()
-            pools.before(self.config.cycles + 1)  # the last cycle's best count too
-            return Finished(reason="", ledger=self._ledger())
+            reason = self._search(pools)
+            return Finished(reason=reason, ledger=self._ledger())
+
+    def _search(self, pools: Pools) -> str:
+        """Work on all cycles; return why not, where they are not all done."""
+        pending = {each.key: each for each in self.store.pending(self.run)}
+        for cycle in range(self._first, self.config.cycles + 1):
+            parents = pools.before(cycle)
+            if reason := reason_to_stop(self.config.stops, parents, before=cycle):
+                return reason
+            for index in range(1, self.config.slots + 1):
+                self._settle(leaving=self._num_places() - 1)
+                slot = slot_of(self.config, cycle, index)
+                if reason := self._work_on(slot, parents, pending):
+                    self._settle()
+                    return reason
+            self._settle()
+        pools.before(self.config.cycles + 1)  # the last cycle's best count too
+        return ""
+
+    @property
+    def _first(self) -> int:
+        """The first cycle that is this run's own."""
+        return self.config.fork.cycle + 1 if self.config.fork else 1
 
     def _num_places(self) -> int:
         return len(next(iter(self.evaluators.values())).trainers)
@@ -110,9 +128,17 @@ class Loop:
             done, _ = wait(self._under_way.values(), return_when=FIRST_COMPLETED)
             for key in [key for key, future in self._under_way.items() if future in done]:
                 outcome = self._under_way.pop(key).result()
-                self.store.finish(outcome)
+                self._finish(outcome, slot_ended=True)
                 self._evaluator(self._slot(key)).novelty.end(key.name)
-                self.notify(AnswerEnded(outcome=outcome, slot_ended=True))
+
+    def _finish(self, outcome: Outcome, *, slot_ended: bool) -> None:
+        """Record an ending, and rest its arm where too many have ended alike."""
+        self.store.finish(outcome)
+        arm = self._slot(outcome.pending.key).arm
+        streak = self._streaks.setdefault(arm, Streak(self.config.stops))
+        if reason := streak.add(outcome.rejection if isinstance(outcome, Rejected) else None):
+            self._spent.setdefault(arm, reason)
+        self.notify(AnswerEnded(outcome=outcome, slot_ended=slot_ended))
 
     def _evaluator(self, slot: Slot) -> Evaluator:
         return self.evaluators[slot.dataset]
@@ -120,13 +146,15 @@ class Loop:
     def _work_on(self, slot: Slot, parents: Parents, pending: dict[CandidateKey, Pending]) -> str:
         """Bring one candidate to its training; return the limit that stops the run, if one does."""
         history = self._history(slot)
-        if history.ended or slot.arm in self._spent:
+        if history.ended:
             self.notify(SlotSkipped(cycle=slot.cycle, index=slot.index))
             return ""
         parent = self._parent(slot, parents)
         self.notify(SlotBegun(cycle=slot.cycle, index=slot.index, parent=parent.name))
         while not history.ended:
-            if reason := self._exhausted(slot.arm):
+            if self.stop_asked():
+                return STOPPED
+            if reason := self._spent.get(slot.arm) or self._exhausted(slot.arm):
                 return self._rest(slot, reason)
             attempt = len(history.refusals) + 1
             key = CandidateKey(run=self.run, cycle=slot.cycle, index=slot.index, attempt=attempt)
@@ -137,9 +165,8 @@ class Loop:
             if isinstance(admitted, Admitted):
                 self._begin_training(admitted)
                 return ""
-            self.store.finish(admitted)
             history = self._after(history, admitted)
-            self.notify(AnswerEnded(outcome=admitted, slot_ended=history.ended))
+            self._finish(admitted, slot_ended=history.ended)
         return ""
 
     def _exhausted(self, arm: str) -> str:
@@ -147,11 +174,13 @@ class Loop:
         return self._ledger(arm).exhausted(self.config.budget, under_way=under_way)
 
     def _rest(self, slot: Slot, reason: str) -> str:
-        """Let an arm without budget rest; return the reason where no arm is left."""
+        """Let an arm rest; return the reason where no arm is left."""
         self._spent[slot.arm] = reason
         if len(self._spent) == len(self.proposers):
             return reason
-        self.notify(ArmSpent(arm=slot.arm, reason=reason))
+        if slot.arm not in self._resting:
+            self._resting.add(slot.arm)
+            self.notify(ArmSpent(arm=slot.arm, reason=reason))
         self.notify(SlotSkipped(cycle=slot.cycle, index=slot.index))
         return ""
 

@@ -1,11 +1,11 @@
 """Who may be a parent, data set by data set: the baselines, and what a run has kept."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
-from deltanas_agent.config import RunConfig
+from deltanas_agent.config import RunConfig, parse_fork
 from deltanas_agent.evaluator import Evaluator, Measuring
 from deltanas_agent.events import BaselineMeasured, Event, NoiseFound, Replicated
 from deltanas_agent.selection import Member, ranked
@@ -63,13 +63,26 @@ class Pools:
         luck as well, and would be the parent of many.
         """
         kept: dict[Name, list[Member]] = {dataset: [] for dataset in self.evaluators}
-        for entry in self.store.entries(self.run):
-            if isinstance(entry, KeptEntry) and entry.key.cycle < cycle:
+        for entry in self._kept(cycle):
+            if entry.accuracy >= self.config.selection.min_accuracy and entry.dataset in kept:
                 kept[entry.dataset].append(self._member(entry))
         return {
             dataset: self._replicated(dataset, [*self._baselines[dataset], *kept[dataset]])
             for dataset in self.evaluators
         }
+
+    def _kept(self, before: int) -> Iterator[KeptEntry]:
+        """Yield what was kept before a cycle, by the run and those it was forked from."""
+        run, fork = self.run, self.config.fork
+        while True:
+            after = fork.cycle if fork else 0
+            for entry in self.store.entries(run):
+                if isinstance(entry, KeptEntry) and after < entry.key.cycle < before:
+                    yield entry
+            if fork is None:
+                return
+            run, before = fork.run, fork.cycle + 1
+            fork = parse_fork(self.store.run_config(run))
 
     def _member(self, entry: KeptEntry) -> Member:
         return Member(

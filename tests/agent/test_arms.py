@@ -4,10 +4,20 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from deltanas_agent.config import Arm, Budget, Measurement, Novelty, Replication, RunConfig
+from deltanas_agent.config import (
+    Arm,
+    Budget,
+    Fork,
+    Measurement,
+    Novelty,
+    Replication,
+    RunConfig,
+    Selection,
+    Stops,
+)
 from deltanas_agent.evaluator import Evaluator
-from deltanas_agent.events import ArmSpent, Event
-from deltanas_agent.loop import Loop
+from deltanas_agent.events import ArmSpent, Event, SlotBegun
+from deltanas_agent.loop import STOPPED, Loop
 from deltanas_agent.slots import slot_of_key
 from deltanas_agent.trainers import Place, Trainers
 from deltanas_repo_store.baselines import baselines
@@ -142,3 +152,93 @@ def test_an_arm_without_budget_rests_and_the_others_go_on(
     # 60 tokens an answer: the second passes the limit, and is the last.
     assert {name: len(arm.asked) for name, arm in arms.items()} == {"wider": 2, "deeper": 2}
     assert [each.arm for each in said if isinstance(each, ArmSpent)] == ["wider"]
+
+
+ALONE = CONFIG.model_copy(
+    update={"arms": {}, "datasets": (), "cycles": 3, "candidates": 1}, deep=True
+)
+
+
+def alone(store: Store, evaluators: dict[str, Evaluator], run_: str, config: RunConfig) -> str:
+    """Drive a run of one arm on one data set; return why it stopped."""
+    loop = Loop(
+        run_, config, store, {"digits": evaluators["digits"]}, {"": Tells(run_)}, lambda _: None
+    )
+    return loop.drive().reason
+
+
+def test_a_run_stops_where_its_target_is_reached_and_goes_on_where_it_is_raised(
+    store: Store, evaluators: dict[str, Evaluator]
+) -> None:
+    low = ALONE.model_copy(update={"stops": Stops(target=0.01), "cycles": 1})
+    assert "target" in alone(store, evaluators, "night", low)
+    assert store.candidates("night") == ()
+    high = low.model_copy(update={"stops": Stops(target=1.0)})
+    assert alone(store, evaluators, "night", high) == ""
+    assert len(store.candidates("night")) == 1
+
+
+def test_a_run_stops_when_all_answers_end_alike(
+    store: Store, evaluators: dict[str, Evaluator]
+) -> None:
+    class Nonsense(Tells):
+        def _answer(self, request: Request) -> Proposal:
+            return Proposal(answer="Sorry.", proposer=self.name, seed=request.seed)
+
+    config = ALONE.model_copy(update={"stops": Stops(alike=2)})
+    loop = Loop(
+        "night",
+        config,
+        store,
+        {"digits": evaluators["digits"]},
+        {"": Nonsense("nonsense")},
+        lambda _: None,
+    )
+    assert "2 answers in a row ended alike" in loop.drive().reason
+    assert len(store.candidates("night")) == 2
+
+
+def test_what_is_under_way_is_finished_when_a_run_is_asked_to_stop(
+    store: Store, evaluators: dict[str, Evaluator]
+) -> None:
+    asked: list[bool] = []
+    loop = Loop(
+        "night",
+        ALONE,
+        store,
+        {"digits": evaluators["digits"]},
+        {"": Tells("night")},
+        notify=lambda event: asked.append(True) if isinstance(event, SlotBegun) else None,
+        stop_asked=lambda: len(asked) > 1,
+    )
+    assert loop.drive().reason == STOPPED
+    assert len(store.candidates("night")) == 1
+    assert store.pending("night") == ()
+
+
+def test_a_forked_run_goes_on_from_what_the_other_had_after_a_cycle(
+    store: Store, evaluators: dict[str, Evaluator]
+) -> None:
+    store.begin_run("night", {"config": ALONE.model_dump(mode="json")})
+    alone(store, evaluators, "night", ALONE)
+    first, second, _ = sorted(store.candidates("night"), key=lambda each: each.key.cycle)
+    fork = ALONE.model_copy(
+        update={"fork": Fork(run="night", cycle=1), "selection": Selection(strategy="uniform")}
+    )
+    alone(store, evaluators, "other", fork)
+    cycles = sorted(each.key.cycle for each in store.candidates("other"))
+    assert cycles == [2, 3]
+    parents = {each.parent for each in store.candidates("other")}
+    own = {each.id for each in store.candidates("other")}
+    baselines_ = {each.id for each in store.baselines()}
+    assert parents <= baselines_ | own | {first.id}
+    assert second.id not in parents
+
+
+def test_a_candidate_that_is_not_good_enough_is_no_parent(
+    store: Store, evaluators: dict[str, Evaluator]
+) -> None:
+    strict = ALONE.model_copy(update={"selection": Selection(min_accuracy=1.0)})
+    alone(store, evaluators, "night", strict)
+    baselines_ = {each.id for each in store.baselines()}
+    assert {each.parent for each in store.candidates("night")} <= baselines_
