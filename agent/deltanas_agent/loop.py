@@ -15,7 +15,7 @@ from deltanas_agent.evaluator import Evaluator
 from deltanas_agent.events import AnswerEnded, ArmSpent, Begun, Event, SlotBegun, SlotSkipped
 from deltanas_agent.ledger import Ledger
 from deltanas_agent.outcomes import Admitted
-from deltanas_agent.pools import Pools
+from deltanas_agent.pools import Pools, StopAsked
 from deltanas_agent.selection import Member, on_island, select_parent
 from deltanas_agent.slots import Slot, slot_of, slot_of_key
 from deltanas_agent.stops import Streak, reason_to_stop
@@ -76,15 +76,20 @@ class Loop:
             SandboxError: candidates cannot be run.
         """
         with self.store.driving(self.run):
-            pools = Pools(self.run, self.config, self.store, self.evaluators, self.notify)
+            pools = Pools(
+                self.run, self.config, self.store, self.evaluators, self.notify, self.stop_asked
+            )
             self.notify(
                 Begun(
                     num_baselines=len(pools.named_baselines()) * len(self.evaluators),
                     num_candidates=(self.config.cycles - self._first + 1) * self.config.slots,
                 )
             )
-            pools.measure_baselines()
-            reason = self._search(pools)
+            try:
+                pools.measure_baselines()
+                reason = self._search(pools)
+            except StopAsked:
+                reason = STOPPED
             return Finished(reason=reason, ledger=self._ledger())
 
     def _search(self, pools: Pools) -> str:

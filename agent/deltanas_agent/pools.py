@@ -18,6 +18,10 @@ from deltanas_repo_store.store import Store
 logger = logging.getLogger(__name__)
 
 
+class StopAsked(Exception):
+    """The session is to end before the baselines are measured."""
+
+
 @dataclass
 class Pools:
     """The pools of one session of a run."""
@@ -28,6 +32,7 @@ class Pools:
     evaluators: Mapping[Name, Evaluator]
     """One for each data set of the run."""
     notify: Callable[[Event], None]
+    stop_asked: Callable[[], bool]
     _baselines: dict[Name, list[Member]] = field(default_factory=dict)
     _means: dict[tuple[Name, ArchitectureId], float] = field(default_factory=dict)
 
@@ -50,6 +55,7 @@ class Pools:
 
         Raises:
             ConfigError: none can be measured on one of the data sets.
+            StopAsked: it was asked to stop; what was measured is in the store.
         """
         named = self.named_baselines()
         for dataset, evaluator in self.evaluators.items():
@@ -112,6 +118,8 @@ class Pools:
                     )
                 )
             self.notify(BaselineMeasured(name=name, dataset=dataset, evaluation=evaluation))
+            if self.stop_asked():
+                raise StopAsked
         if not members:
             raise ConfigError(
                 f"no baseline can be measured on {dataset}, so there is no parent to start from; "

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -108,17 +109,30 @@ def test_without_walls_a_candidate_that_kills_the_server_is_to_blame_at_the_seco
         assert isinstance(build(sandbox, network()), Completed)
 
 
-def test_closing_leaves_no_process_and_no_folder() -> None:
-    folders = set(Path(tempfile.gettempdir()).glob("deltanas-sandbox-*"))
+def test_closing_leaves_no_process_and_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = descendants(os.getpid())
     with Sandbox() as sandbox:
         build(sandbox, network())
     assert descendants(os.getpid()) == before
-    assert set(Path(tempfile.gettempdir()).glob("deltanas-sandbox-*")) == folders
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_closing_a_sandbox_that_was_never_used_is_fine() -> None:
     Sandbox().close()
+
+
+def test_closing_ends_a_candidate_whose_server_is_only_starting() -> None:
+    sandbox = Sandbox()
+    with ThreadPoolExecutor(1) as thread:
+        building = thread.submit(build, sandbox, network(module="while True: pass"))
+        while sandbox._lock.acquire(blocking=False):  # until the thread is at it
+            sandbox._lock.release()
+        sandbox.close()
+        with pytest.raises(SandboxError, match="closed"):
+            building.result()
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,8 @@ class Sandbox:
     ) -> Completed | Failed:
         if self._server is None:
             self._server = _start(self._isolation)
+        if self._closing:  # while it started, so that nobody could end it
+            raise _ServerLost
         server = self._server
         server.control.settimeout(limits.wall_seconds + ANSWER_GRACE_SECONDS)
         with _gpu_memory(server, self._cuda) as peak_gpu_bytes:
