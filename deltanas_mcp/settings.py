@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from deltanas_agent.config import Measurement, RunConfig
+from deltanas_agent.executors import Cluster
 from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.queries import Wanted
 from deltanas_tools.finetune_lora.settings import LoraSettings
@@ -120,6 +121,25 @@ def parse_devices(names: str, per_device: int, measurement: Measurement) -> tupl
                 "would not compare; set `device` under [measurement] for a new run"
             )
     return tuple(device for device in devices for _ in range(per_device))
+
+
+def parse_cluster(address: str, names: str, per_device: int, measurement: Measurement) -> Cluster:
+    """Return how a Ray cluster is used; ``names`` is a kind of device, or empty.
+
+    Raises:
+        ConfigError: it names none, or another kind than the run's, or one GPU of many.
+    """
+    if names not in ("", "cpu", "cuda"):
+        raise ConfigError(
+            f"on a cluster --devices is cpu or cuda, not {names!r}: each node has its own"
+        )
+    parse_devices(names, per_device, measurement)
+    return Cluster(
+        address=address,
+        device="cpu" if measurement.device == "cpu" else "cuda",
+        per_device=per_device,
+        threads=measurement.threads,
+    )
 
 
 def _with_sandbox(values: object) -> object:

@@ -1,5 +1,6 @@
 """Wiring: the one place where stores, sandboxes, data sets and proposers are put together."""
 
+import os
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from deltanas_agent.config import Arm, Deltas, Measurement, Model, Novelty, RunConfig
 from deltanas_agent.evaluator import Evaluator
+from deltanas_agent.executors import Cluster, Executor, LocalExecutor
 from deltanas_agent.spending import spent_by
 from deltanas_agent.submit import KIND, RULES
 from deltanas_agent.trainers import Place, Trainers
@@ -29,7 +31,12 @@ from deltanas_tools.datasets import (
     silent,
 )
 from deltanas_tools.novelty_check import Catalogue, NoveltyIndex
-from deltanas_tools.propose_delta.language import LanguageProposer, LocalWriter, ServerWriter
+from deltanas_tools.propose_delta.language import (
+    LanguageProposer,
+    LocalWriter,
+    ServerWriter,
+    Writer,
+)
 from deltanas_tools.propose_delta.mutation import MutationProposer
 from deltanas_tools.propose_delta.port import Proposer
 from deltanas_tools.sandbox import Choice, Sandbox
@@ -83,6 +90,8 @@ class Workbench:
     _novelty: dict[str, NoveltyIndex] = field(default_factory=dict)
     _evaluators: dict[str, Evaluator] = field(default_factory=dict)
     _trainers: dict[tuple[str, ...], Trainers] = field(default_factory=dict)
+    _datasets: dict[Name, Dataset] = field(default_factory=dict)
+    _clusters: dict[Cluster, Executor] = field(default_factory=dict)
     _local_models: dict[str, LocalWriter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -96,31 +105,32 @@ class Workbench:
         novelty: Novelty = COMPARED,
         deltas: Deltas = RULES,
         download: bool = False,
-        devices: Sequence[str] = (),
+        devices: Sequence[str] | Cluster = (),
     ) -> Evaluator:
         """Return the evaluator for these conditions; the data set is prepared if it is not.
 
         With ``devices`` it trains side by side, one network on each at a time; a device may be
-        named several times. On the measurement's own alone it trains in the gates' sandbox.
+        named several times. On the measurement's own alone it trains in the gates' sandbox. On a
+        cluster this machine only checks, and needs no GPU for that.
         """
         conditions = (measurement, deltas, novelty)
         key = f"{[each.model_dump_json() for each in conditions]} {devices}"
         if key not in self._evaluators:
-            dataset = prepare_dataset(measurement.dataset, download=download)
+            here = {"device": "cpu"} if isinstance(devices, Cluster) else {}
             self._evaluators[key] = Evaluator(
                 self.store,
-                self.sandbox(measurement),
-                dataset,
+                self.sandbox(measurement.model_copy(update=here)),
+                self.dataset(measurement.dataset, download=download),
                 self.novelty_index(novelty),
                 measurement,
-                self.trainers(measurement, devices),
+                self.executor(measurement, devices),
                 deltas,
                 novelty,
             )
         return self._evaluators[key]
 
     def evaluators(
-        self, config: RunConfig, *, devices: Sequence[str] = ()
+        self, config: RunConfig, *, devices: Sequence[str] | Cluster = ()
     ) -> dict[Name, Evaluator]:
         """Return an evaluator for each data set of a run; all train in the same places."""
         return {
@@ -141,6 +151,29 @@ class Workbench:
             self._sandboxes[key] = self._open.enter_context(Sandbox(back_end, cuda=cuda))
         return self._sandboxes[key]
 
+    def dataset(self, name: Name, *, download: bool = False) -> Dataset:
+        """Return a data set, prepared in the user's cache; its bytes are checked once.
+
+        Raises:
+            ConfigError: it is not there, and was not or could not be downloaded.
+        """
+        if name not in self._datasets:
+            self._datasets[name] = prepare_dataset(name, download=download)
+        return self._datasets[name]
+
+    def executor(self, measurement: Measurement, devices: Sequence[str] | Cluster) -> Executor:
+        """Return what trains, here or on a cluster.
+
+        Raises:
+            ConfigError: there is no such cluster, or the extra ``ray`` is not installed.
+        """
+        if not isinstance(devices, Cluster):
+            return LocalExecutor(self.trainers(measurement, devices), self.dataset)
+        if devices not in self._clusters:
+            self._clusters[devices] = connect_to_ray(devices)
+            self._open.callback(self._clusters[devices].close)
+        return self._clusters[devices]
+
     def trainers(self, measurement: Measurement, devices: Sequence[str]) -> Trainers:
         """Return a place on each device; a device may be named several times."""
         back_end = measurement.sandbox
@@ -160,12 +193,23 @@ class Workbench:
         Raises:
             ConfigError: a model is not there, or does not fit this machine.
         """
-        return {name: self.proposer(arm, run=run) for name, arm in config.all_arms.items()}
+        tuned = config.tuning.arm if config.tuning else ""
+        return {
+            name: self.proposer(arm, run=run, adapted=name == tuned)
+            for name, arm in config.all_arms.items()
+        }
 
-    def proposer(self, config: RunConfig | Arm, *, run: str | None = None) -> Proposer:
+    def forget_models(self) -> None:
+        """Let go of the models that were loaded, as soon as nobody else holds them."""
+        self._local_models.clear()
+
+    def proposer(
+        self, config: RunConfig | Arm, *, run: str | None = None, adapted: bool = True
+    ) -> Proposer:
         """Return who writes deltas; a language model is loaded, or connected to, here.
 
-        Under ``run``, what it spent before counts against the caps of its server.
+        Under ``run``, what it spent before counts against the caps of its server, and unless it
+        is not to be ``adapted`` it has the adapter that the run uses.
 
         Raises:
             ConfigError: the model is not there, or does not fit this machine.
@@ -175,7 +219,9 @@ class Workbench:
         model = config.model
         is_local = config.proposer == "transformers" or model.server is None
         return LanguageProposer(
-            self._local_writer(model, run) if is_local else self._server_writer(model, run),
+            self._local_writer(model, run if adapted else None)
+            if is_local
+            else self._server_writer(model, run),
             form="program" if config.proposer == "full" else model.answer,
             sampling=model.sampling,
             context_lines=model.context_lines,
@@ -222,6 +268,23 @@ def adapter_folder(store: Store, entry: AdapterEntry) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         Adapters(store).export(entry.id, folder)
     return folder
+
+
+def connect_to_ray(cluster: Cluster) -> Executor:
+    """Return what trains on a Ray cluster. Nothing of this environment goes there.
+
+    Raises:
+        ConfigError: there is no such cluster, or the extra ``ray`` is not installed.
+    """
+    # Under `uv run` Ray would send the working folder along, whatever lies in it.
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+    try:
+        from deltanas_agent.executors.ray_executor import RayExecutor
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "the executor ray needs the extra ray: `pip install 'deltanas-mcp[ray]'`"
+        ) from error
+    return RayExecutor(cluster, prepare_dataset)
 
 
 def prepare_dataset(name: str, *, download: bool = False, progress: Progress = silent) -> Dataset:

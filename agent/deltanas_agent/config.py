@@ -10,6 +10,8 @@ from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.records import PLAIN, Fraction, Name, Precision, Record
 from deltanas_tools.brief import AnswerFormat
 from deltanas_tools.chat_servers import ServerSpec
+from deltanas_tools.finetune_lora.corpus.settings import CorpusSettings
+from deltanas_tools.finetune_lora.settings import LoraSettings
 from deltanas_tools.language_models.records import ModelSpec, Sampling
 from deltanas_tools.sandbox import Choice, Limits
 from deltanas_tools.train_one_epoch import Numerics
@@ -196,6 +198,31 @@ class Model(Record):
 ProposerKind = Literal["mutation", "transformers", "openai", "full"]
 
 
+class Tuning(Record):
+    """How the model of an arm is tuned (LoRA) while a run goes on.
+
+    After a cycle a corpus is built from what the store then has, an adapter is trained, and tried
+    on the corpus's held-out networks; the next cycle proposes with it, if it is promoted.
+    """
+
+    arm: str = ""
+    """Whose model; a run without arms has one, whose name is empty."""
+    every: Annotated[int, Field(ge=1)] = 1
+    """Cycles; the paper tunes after each."""
+    corpus: CorpusSettings = CorpusSettings()
+    """What is learned from. The paper's corpus is LEMUR's neighbours alone, the same after every
+    cycle: `store_pairs = 0` and `mutation_pairs = 0`."""
+    lora: LoraSettings = LoraSettings()
+    answers: Annotated[int, Field(ge=1)] = 8
+    """Of the trial, for each held-out network."""
+    max_new_tokens: Annotated[int, Field(ge=1)] = 512
+    """Of an answer of the trial."""
+    measure_on: Name | None = None
+    """Data set on which the trial's effective answers are trained as well."""
+    promote: Literal["better", "always"] = "better"
+    """Which adapters the run uses: those that the trial found better, or, as in the paper, each."""
+
+
 class Arm(Record):
     """One way of proposing among several that a run compares."""
 
@@ -245,6 +272,8 @@ class RunConfig(Record):
     selection: Selection = Selection()
     budget: Budget = Budget()
     stops: Stops = Stops()
+    tuning: Tuning | None = None
+    """None: the model stays as it is, as in the paper's comparison without tuning."""
     fork: Fork | None = None
 
     @model_validator(mode="before")
@@ -263,6 +292,13 @@ class RunConfig(Record):
             Arm(proposer=self.proposer, model=self.model)
         if len(set(self.datasets)) < len(self.datasets):
             raise ValueError("a data set stands twice in `datasets`")
+        if self.tuning is not None:
+            arm = self.all_arms.get(self.tuning.arm)
+            if arm is None or arm.proposer != "transformers":
+                raise ValueError(
+                    f"[tuning] needs an arm whose proposer is transformers; {self.tuning.arm!r} is "
+                    "none"
+                )
         return self
 
     @property

@@ -12,10 +12,11 @@ from functools import partial
 from typing import NoReturn
 
 from deltanas_agent.config import Deltas, Measurement, Novelty
+from deltanas_agent.executors import Ended, Executor, Training
+from deltanas_agent.executors.port import then
 from deltanas_agent.gates import pass_gates
 from deltanas_agent.noise import noise_floor
 from deltanas_agent.outcomes import Admitted, Closed, Progress, check_novel, kept, rejected
-from deltanas_agent.trainers import Place, Trainers
 from deltanas_repo_store.errors import CandidateError
 from deltanas_repo_store.queries import measured_baselines, names
 from deltanas_repo_store.records import (
@@ -39,7 +40,7 @@ from deltanas_tools.checks import (
 from deltanas_tools.datasets import Dataset
 from deltanas_tools.novelty_check import NoveltyIndex
 from deltanas_tools.sandbox import Sandbox
-from deltanas_tools.train_one_epoch import OnEpoch, Trained, in_shape, train_one_epoch
+from deltanas_tools.train_one_epoch import OnEpoch, in_shape
 from deltanas_tools.transforms import Transform, parse
 
 Measuring = Callable[[], Evaluation]
@@ -54,7 +55,7 @@ def _raise(error: CandidateError) -> NoReturn:
 class Evaluator:
     """Measures architectures and evaluates candidates, all under the same conditions.
 
-    ``sandbox`` is for the gates; ``trainers`` train, side by side where they have several places.
+    ``sandbox`` is for the gates; ``executor`` trains, side by side where it has several places.
     """
 
     store: Store
@@ -62,7 +63,7 @@ class Evaluator:
     dataset: Dataset
     novelty: NoveltyIndex
     measurement: Measurement
-    trainers: Trainers
+    executor: Executor
     deltas: Deltas = field(default_factory=Deltas)
     rules: Novelty = field(default_factory=Novelty)
     _builds: dict[ArchitectureId, Build] = field(default_factory=dict)
@@ -97,12 +98,10 @@ class Evaluator:
             check_interface(architecture.source)
         except CandidateError as error:
             return partial(_raise, error)
-        training = self.trainers.submit(
-            lambda place: self._train(architecture, place, seed, on_epoch)
-        )
+        training = self.executor.submit(self._training(architecture, seed), on_epoch)
 
         def finish() -> Evaluation:
-            evaluation = training.result().evaluation
+            evaluation = training.result().trained().evaluation
             self.store.add_evaluation(architecture_id, evaluation)
             return evaluation
 
@@ -115,10 +114,8 @@ class Evaluator:
             CandidateError: it lacks the interface, or its training does not end in a score.
         """
         check_interface(architecture.source)
-        training = self.trainers.submit(
-            lambda place: self._train(architecture, place, self.measurement.seed)
-        )
-        return training.result().evaluation
+        training = self._training(architecture, self.measurement.seed)
+        return self.executor.submit(training).result().trained().evaluation
 
     def noise_floor(self) -> float | None:
         """Return the gain from which a candidate counts as better than its parent.
@@ -230,17 +227,16 @@ class Evaluator:
             SandboxError: nothing could be run; the candidate stays pending.
         """
 
-        def job(place: Place) -> Outcome:
-            started = time.monotonic()
+        def outcome(ended: Ended) -> Outcome:
+            seconds = admitted.seconds + ended.seconds
             try:
-                trained = self._train(admitted.architecture, place)
+                return kept(admitted, ended.trained(), seconds)
             except CandidateError as error:
                 closed = Closed("train", error.code, str(error), error.output)
-                seconds = admitted.seconds + time.monotonic() - started
                 return rejected(admitted.pending, admitted.progress, closed, seconds)
-            return kept(admitted, trained, admitted.seconds + time.monotonic() - started)
 
-        return self.trainers.submit(job)
+        training = self._training(admitted.architecture, self.measurement.seed)
+        return then(self.executor.submit(training), outcome)
 
     def _pass_novelty(
         self,
@@ -282,33 +278,22 @@ class Evaluator:
         )
 
     @property
+    def trainers(self) -> Executor:
+        """The executor, by the name that the loop calls it."""
+        return self.executor
+
+    @property
     def _transform(self) -> Transform:
         return parse(self.measurement.transform)
 
     def _in_shape(self, architecture: Architecture) -> tuple[int, int, int, int]:
         return in_shape(architecture, self.dataset, self._transform)
 
-    def _train(
-        self,
-        architecture: Architecture,
-        place: Place,
-        seed: int | None = None,
-        on_epoch: OnEpoch = lambda _: None,
-    ) -> Trained:
-        wanted = self.measurement
-        return train_one_epoch(
-            architecture,
-            self.dataset,
-            sandbox=place.sandbox,
-            seed=wanted.seed if seed is None else seed,
-            limits=wanted.train_limits(),
-            epochs=wanted.epochs,
-            budget_seconds=wanted.budget_seconds,
-            split=wanted.split,
-            curve=wanted.curve,
-            on_epoch=on_epoch,
-            transform=self._transform,
-            numerics=wanted.numerics(place.device),
+    def _training(self, architecture: Architecture, seed: int) -> Training:
+        return Training(
+            architecture=architecture,
+            measurement=self.measurement.model_copy(update={"seed": seed}),
+            dataset_digest=self.dataset.digest,
         )
 
     def _known(self, architecture_id: ArchitectureId, seed: int) -> Evaluation | None:

@@ -51,6 +51,23 @@ class AnswerEnded(Record):
     """No further answer will be asked for this candidate."""
 
 
+class Tuning(Record):
+    """The model of an arm is being tuned."""
+
+    cycle: int
+    """After which one."""
+    words: str
+    """How far it is."""
+
+
+class Tuned(Record):
+    """An adapter was trained, tried and kept."""
+
+    adapter: str
+    promoted: bool
+    reason: str
+
+
 class ArmSpent(Record):
     """An arm has no budget left; the others go on."""
 
@@ -72,6 +89,8 @@ Event = (
     | Replicated
     | SlotBegun
     | AnswerEnded
+    | Tuning
+    | Tuned
     | ArmSpent
     | SlotSkipped
 )

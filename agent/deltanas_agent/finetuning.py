@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deltanas_agent.checking import InputSize
-from deltanas_agent.promotion import decide, trial_of
+from deltanas_agent.promotion import Decision, decide, trial_of
 from deltanas_agent.trial import Trial, Tried
 from deltanas_repo_store.adapters import AdapterEntry, AdapterRecord, Adapters, AdapterTrial
 from deltanas_repo_store.errors import ConfigError, PatchError
@@ -56,10 +56,11 @@ class Judge:
     """Takes an adapter out of the store."""
     notify: Callable[[Tried], None] = lambda _: None
 
-    def keep(self, made: Made, *, cycle: int) -> Judged:
+    def keep(self, made: Made, *, cycle: int, always: bool = False) -> Judged:
         """Try an adapter, keep it, and promote it where it is better than what is in use.
 
-        ``cycle`` is the one of the run that it comes after.
+        ``cycle`` is the one of the run that it comes after. With ``always`` it is promoted
+        whatever the trial says, which is told all the same.
 
         Raises:
             ConfigError: a held-out network does not build.
@@ -72,6 +73,9 @@ class Judge:
         if old is None:
             old = self._try(None if current is None else self.folder_of(current))
         decision = decide(new, old)
+        if always and not decision.promote:
+            reason = f"{decision.reason}; promoted all the same, as the run is told to"
+            decision = Decision(promote=True, reason=reason)
         record = AdapterRecord(
             base_model=made.base_model,
             tuned_from=None,

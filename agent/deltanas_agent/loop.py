@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Protocol
 
 from deltanas_agent.config import RunConfig, derive_seed
 from deltanas_agent.evaluator import Evaluator
@@ -31,6 +32,24 @@ from deltanas_repo_store.records import (
 )
 from deltanas_repo_store.store import Store
 from deltanas_tools.propose_delta.port import Proposer, Request
+
+
+class Tuner(Protocol):
+    """Tunes the model of an arm between two cycles."""
+
+    def is_due(self, cycle: int) -> bool:
+        """Say whether a model is to be tuned after a cycle, and has not been."""
+        ...
+
+    def tune(self, cycle: int) -> Mapping[str, Proposer]:
+        """Tune it, and return who proposes from then on. What was begun before is gone on with.
+
+        Raises:
+            ProposerError: it failed; the run can be resumed.
+            ConfigError: the store has nothing to learn from.
+        """
+        ...
+
 
 Parents = Mapping[Name, list[Member]]
 """Who may be a parent on each data set."""
@@ -59,6 +78,7 @@ class Loop:
     notify: Callable[[Event], None]
     stop_asked: Callable[[], bool] = lambda: False
     """Looked at before each answer: what is under way is finished, and the session ends."""
+    tuner: Tuner | None = None
     _under_way: "dict[CandidateKey, Future[Outcome]]" = field(default_factory=dict)
     _spent: dict[str, str] = field(default_factory=dict)
     """Arms that rest, and why: they have no budget left, or are broken."""
@@ -106,8 +126,16 @@ class Loop:
                     self._settle()
                     return reason
             self._settle()
+            self._tune(cycle)
         pools.before(self.config.cycles + 1)  # the last cycle's best count too
         return ""
+
+    def _tune(self, cycle: int) -> None:
+        """Tune after a cycle that another one follows."""
+        if self.tuner is not None and cycle < self.config.cycles and self.tuner.is_due(cycle):
+            # The models' memory is needed to train.
+            self.proposers = {}
+            self.proposers = self.tuner.tune(cycle)
 
     @property
     def _first(self) -> int:

@@ -14,9 +14,6 @@ from deltanas_mcp.cli.training import INTERRUPTED
 if TYPE_CHECKING:
     from deltanas_tools.finetune_lora.corpus import Corpus, CorpusSettings, Pair
 
-BUILDS = "corpus-builds.jsonl"
-"""File in the cache that keeps what was built, for all corpora."""
-
 corpus = typer.Typer(
     help="Build and look at what a proposer's language model is tuned on.", no_args_is_help=True
 )
@@ -65,6 +62,7 @@ def build(
     from deltanas_agent.corpora import Cancelled, build_corpus
     from deltanas_mcp.cli.dataset_progress import dataset_progress
     from deltanas_mcp.settings import cache_folder, parse_measurement
+    from deltanas_mcp.tuning import BUILDS
     from deltanas_mcp.wiring import open_workbench
     from deltanas_tools.finetune_lora.corpus import write_corpus
 

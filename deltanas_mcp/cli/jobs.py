@@ -1,6 +1,5 @@
 """Commands about jobs: jobs list, show, watch, cancel."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -74,8 +73,9 @@ def show(
         return
     typer.echo("\n".join(_facts(job)))
     if log := there.log(job_id, owner=None, lines=lines):
-        typer.echo("\nend of its log")
-        typer.echo("\n".join(_cleaned(log.splitlines())))
+        from deltanas_tools.sandbox.messages import clean_text
+
+        typer.echo(f"\nend of its log\n{clean_text(log)}")
 
 
 @jobs.command()
@@ -159,8 +159,9 @@ def _words(job: "Job") -> str:
         words.append(f"number {job.queue_position}")
     if job.state == "running" and job.total and job.total > 1:
         words.append(f"{job.progress:g} of {job.total:g}")
-    words += _cleaned([job.error or (job.message if job.message != job.state else "")])
-    return ", ".join(word for word in words if word)
+    if said := _cleaned(job.error or job.message):
+        words += [said] if said != job.state else []
+    return ", ".join(words)
 
 
 def _facts(job: "Job") -> list[str]:
@@ -169,7 +170,7 @@ def _facts(job: "Job") -> list[str]:
     moments = (("asked for", job.created_at), ("begun", job.started_at), ("ended", job.ended_at))
     return [
         f"job        {job.id}",
-        f"kind       {job.kind} on {job.device}, of {' '.join(_cleaned([job.owner]))}",
+        f"kind       {job.kind} on {job.device}, of {_cleaned(job.owner)}",
         *(f"{what:<10} {at.astimezone():%Y-%m-%d %H:%M:%S}" for what, at in moments if at),
         f"state      {_words(job)}",
         f"arguments  {json.dumps(job.arguments)}",
@@ -177,11 +178,11 @@ def _facts(job: "Job") -> list[str]:
     ]
 
 
-def _cleaned(lines: Sequence[str]) -> list[str]:
-    """Return text that models and candidates may have written, fit for a terminal."""
+def _cleaned(text: str) -> str:
+    """Return a text that models and candidates may have had a part in, fit for a terminal."""
     from deltanas_repo_store.messages import clean_line
 
-    return [clean_line(line, MAX_CHARS) for line in lines]
+    return clean_line(text, MAX_CHARS)
 
 
 def _duration(seconds: float) -> str:

@@ -71,9 +71,10 @@ def finetune(
     It is tried on the corpus's held-out networks against what the run uses so far. Better or not,
     it is kept: `deltanas adapters list`. A training that was stopped goes on by the same command.
     """
+    from deltanas_agent.config import Tuning
     from deltanas_mcp.cli.training_progress import training_progress
     from deltanas_mcp.settings import load_lora_settings
-    from deltanas_mcp.tuning import tune
+    from deltanas_mcp.tuning import Watch, tune
 
     chosen = load_lora_settings(settings)
     judged = None
@@ -94,14 +95,9 @@ def finetune(
             store,
             run,
             corpus,
-            settings=chosen,
+            Tuning(lora=chosen, answers=answers, max_new_tokens=tokens, measure_on=measure_on),
             model=model,
-            answers=answers,
-            tokens=tokens,
-            measure_on=measure_on,
-            progress=progress,
-            tried=tried,
-            cancelled=cancelled,
+            watch=Watch(progress=progress, tried=tried, cancelled=cancelled),
         )
     if judged is None:
         typer.echo("\nInterrupted. The same command goes on.", err=True)

@@ -23,6 +23,8 @@ from deltanas_agent.events import (
     Replicated,
     SlotBegun,
     SlotSkipped,
+    Tuned,
+    Tuning,
 )
 from deltanas_mcp.cli.tables import console, print_outcome
 from deltanas_repo_store.records import Kept
@@ -55,6 +57,13 @@ class RunView:
                 self._describe(f"cycle {event.cycle}, candidate {event.index}, from {event.parent}")
             case AnswerEnded():
                 self._ended(event)
+            case Tuning():
+                self._progress.update(
+                    self._slots, description=f"tuning after cycle {event.cycle} · {event.words}"
+                )
+            case Tuned():
+                verdict = "is used from now on" if event.promoted else "is kept and not used"
+                self._progress.console.print(f"adapter {event.adapter} {verdict}: {event.reason}")
             case ArmSpent():
                 self._progress.console.print(f"arm {event.arm} rests: {event.reason}")
             case SlotSkipped():

@@ -1,18 +1,17 @@
 """Commands that drive a search: run, resume."""
 
-import contextlib
 import shlex
 import signal
 import sys
-from collections.abc import Generator
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
-from typing import Annotated
+from types import FrameType, TracebackType
+from typing import Annotated, NoReturn
 
 import typer
 
 from deltanas_mcp.cli.app import DEFAULT_STORE, ModelOption, StoreOption
+from deltanas_mcp.cli.places import ExecutorOption, Places, RayAddressOption, Where
 from deltanas_mcp.cli.training import INTERRUPTED, DevicesOption, PerDeviceOption
 
 
@@ -43,17 +42,20 @@ def run(
     model: ModelOption = None,
     devices: DevicesOption = "",
     per_device: PerDeviceOption = 1,
+    executor: ExecutorOption = Where.LOCAL,
+    ray_address: RayAddressOption = "auto",
 ) -> None:
     """Search: propose, apply, check, compare, train and record, cycle by cycle.
 
     Makes the store with our baselines where there is none. Interrupt it at any time: nothing
     that was finished is lost, and `deltanas resume` goes on.
     """
-    from deltanas_mcp.settings import load_run_config, parse_devices
+    from deltanas_mcp.settings import load_run_config
     from deltanas_mcp.wiring import begin_search, create_store, open_store, prepare_dataset
 
     settings = load_run_config(config, model=model)
-    parse_devices(devices, per_device, settings.measurement)
+    places = Places(devices, per_device, executor, ray_address)
+    places.of(settings.measurement)
     # Before anything is written: a run that cannot begin must not take its name.
     for dataset in settings.all_datasets:
         prepare_dataset(dataset)
@@ -65,7 +67,7 @@ def run(
             run_name = _decide(run_name, opened.runs(), if_exists, store)
         if run_name not in opened.runs():
             begin_search(opened, run_name, settings)
-    _drive(store, run_name, devices=devices, per_device=per_device)
+    _drive(store, run_name, places)
 
 
 def resume(
@@ -81,6 +83,8 @@ def resume(
     ] = None,
     devices: DevicesOption = "",
     per_device: PerDeviceOption = 1,
+    executor: ExecutorOption = Where.LOCAL,
+    ray_address: RayAddressOption = "auto",
 ) -> None:
     """Go on with a run that was interrupted or killed, or whose budget was spent."""
     from deltanas_mcp.wiring import open_store, searches
@@ -92,7 +96,8 @@ def resume(
             if len(there) != 1:
                 raise ConfigError(f"say which run to resume: {', '.join(there) or 'there is none'}")
             name = there[0]
-    _drive(store, name, answers=answers, seconds=seconds, devices=devices, per_device=per_device)
+    places = Places(devices, per_device, executor, ray_address)
+    _drive(store, name, places, answers=answers, seconds=seconds)
 
 
 def _decide(run_name: str, there: tuple[str, ...], choice: IfExists, store: Path) -> str:
@@ -120,29 +125,38 @@ def _decide(run_name: str, there: tuple[str, ...], choice: IfExists, store: Path
 def _drive(
     store: Path,
     run_name: str,
+    places: Places,
     *,
     answers: int | None = None,
     seconds: float | None = None,
-    devices: str,
-    per_device: int,
 ) -> None:
-    from deltanas_agent.loop import Loop
+    from deltanas_agent.loop import STOPPED, Loop
     from deltanas_mcp.cli.dataset_progress import dataset_progress
     from deltanas_mcp.cli.progress import run_view
     from deltanas_mcp.cli.tables import console, next_steps, print_leaderboard, print_summary
-    from deltanas_mcp.settings import parse_devices
+    from deltanas_mcp.tuning import tuner_of
     from deltanas_mcp.wiring import open_workbench, search_config, with_budget
     from deltanas_repo_store.queries import Wanted, leaderboard
 
     with open_workbench(store) as bench:
         config = with_budget(search_config(bench.store, run_name), answers, seconds)
-        places = parse_devices(devices, per_device, config.measurement)
-        evaluators = bench.evaluators(config, devices=places)
+        evaluators = bench.evaluators(config, devices=places.of(config.measurement))
         with dataset_progress() as progress:
             bench.catalogue.fill(progress)
         proposers = bench.proposers(config, run=run_name)
-        with _resumable(store, run_name), run_view() as view:
-            finished = Loop(run_name, config, bench.store, evaluators, proposers, view).drive()
+        with _Interrupted(store, run_name) as interrupted, run_view() as view:
+            finished = Loop(
+                run_name,
+                config,
+                bench.store,
+                evaluators,
+                proposers,
+                view,
+                stop_asked=lambda: interrupted.is_asked,
+                tuner=tuner_of(bench, run_name, config, view),
+            ).drive()
+            if finished.reason == STOPPED:
+                interrupted.leave()
         console.print()
         wanted = Wanted(
             dataset=None if config.datasets else config.measurement.dataset,
@@ -158,21 +172,44 @@ def _drive(
         console.print(next_steps(store, candidates, standings), soft_wrap=True)
 
 
-@contextlib.contextmanager
-def _resumable(store: Path, run_name: str) -> Generator[None]:
-    """End cleanly on Ctrl-C and on SIGTERM, and say how to go on."""
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    except KeyboardInterrupt:
+class _Interrupted:
+    """Whether somebody has asked the run to stop, once: what is under way is finished then."""
+
+    def __init__(self, store: Path, run_name: str) -> None:
+        self._again = f"deltanas resume {run_name} --store {shlex.quote(str(store))}"
+        self.is_asked = False
+
+    def __enter__(self) -> "_Interrupted":
+        self._before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+        signal.signal(signal.SIGINT, self._ask)
+        signal.signal(signal.SIGTERM, _interrupt)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+        if kind is KeyboardInterrupt:
+            self.leave()
+
+    def leave(self) -> NoReturn:
+        """End, and say how to go on."""
         typer.echo(
-            f"\nInterrupted; everything finished is in the store. Go on with:\n"
-            f"  deltanas resume {run_name} --store {shlex.quote(str(store))}",
+            f"\nInterrupted; everything finished is in the store. Go on with:\n  {self._again}",
             err=True,
         )
         raise typer.Exit(code=INTERRUPTED) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
+
+    def _ask(self, signal_number: int, frame: FrameType | None) -> None:
+        self.is_asked = True
+        signal.signal(signal.SIGINT, _interrupt)
+        typer.echo(
+            "\nStopping when what is under way is finished; Ctrl-C again stops now.", err=True
+        )
 
 
 def _interrupt(signal_number: int, frame: FrameType | None) -> None:

@@ -22,7 +22,7 @@ IDLE_SECONDS = 60.0
 """How long a worker stays without work, so that the next job finds it warm."""
 MAX_KEPT = 1000
 """Jobs that are kept after their end, with their logs."""
-CANCEL_SECONDS = 0.7
+CANCEL_SECONDS = 0.6
 """How long a worker has to end a job and all it started, before it is killed itself."""
 KILL_SECONDS = 0.5
 LOOK_SECONDS = 0.02
@@ -210,7 +210,7 @@ class Jobs:
     def _check_limits(self, rows: sqlite3.Connection, owner: str) -> None:
         question = "SELECT count(*), coalesce(sum(owner = ?), 0) FROM job WHERE state = 'queued'"
         queued, own = rows.execute(question, (owner,)).fetchone()
-        limits = ((queued, self._max_queued, ""), (own, self._max_queued_per_owner, "your "))
+        limits = ((queued, self._max_queued, ""), (own, self._max_queued_per_owner, "of your "))
         for waiting, most, whose in limits:
             if waiting >= most:
                 raise JobError(

@@ -49,9 +49,9 @@ class Performer:
     def _perform(
         self, kind: str, arguments: Mapping[str, JsonValue], device: str
     ) -> dict[str, JsonValue]:
-        from deltanas_mcp.work.works import open_works
-
         try:
+            from deltanas_mcp.work.works import open_works
+
             if self._works is None:
                 self._works = self._opened.enter_context(open_works(self._store))
             return {

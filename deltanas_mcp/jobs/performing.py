@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from deltanas_mcp.jobs.processes import kill_below, reap
 from deltanas_mcp.jobs.records import Job, JobKind
 
-STOP_SECONDS = 0.35
+STOP_SECONDS = 0.25
 """How long it has to end by itself, once it is told to."""
 LEAVE_SECONDS = 2.0
 """The same where it is not in a hurry."""
@@ -96,8 +96,9 @@ class Performing:
         self._end()
 
     def fate(self) -> str:
-        """Return how it ended, in words."""
-        code = self.process.wait()
+        """Return how it ended, in words, once it has hung up; what it left behind is killed."""
+        self.leave()
+        code = self.process.returncode
         if code >= 0:
             return f"the process that worked on it ended with exit code {code}"
         why = " (out of memory?)" if code == -signal.SIGKILL else ""

@@ -41,21 +41,24 @@ def open_process(name: str) -> int | None:
 
 
 def descendants(pid: int) -> list[int]:
-    """Return all processes below ``pid``, zombies left out, parents first."""
+    """Return all processes below ``pid`` that have not ended, parents first."""
     children: dict[int, list[int]] = {}
+    ended: set[int] = set()
     for name in os.listdir(_PROC):
         if name.isdigit():
-            with suppress(OSError):  # it has ended since
+            with suppress(OSError):  # it has gone since
                 facts = _stat(int(name))
-                if facts[0] != "Z":
-                    children.setdefault(int(facts[1]), []).append(int(name))
+                children.setdefault(int(facts[1]), []).append(int(name))
+                if facts[0] in "ZX":
+                    ended.add(int(name))
     found: list[int] = []
     waiting = [pid]
     while waiting:
+        # One that has ended counts as a parent: where a thread of it lives on, so do its children.
         below = children.get(waiting.pop(0), [])
         found += below
         waiting += below
-    return found
+    return [each for each in found if each not in ended]
 
 
 def kill_below(pid: int, *, seconds: float) -> bool:
@@ -64,16 +67,18 @@ def kill_below(pid: int, *, seconds: float) -> bool:
     Where ``pid`` adopts the orphans below it, none can get away.
     """
     deadline = time.monotonic() + seconds
-    while True:
+    # A look takes a while, and may miss what is forked meanwhile; two in a row do not.
+    looks = 2
+    while looks:
         alive = descendants(pid)
-        if not alive:
-            return True
         for each in alive:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(each, signal.SIGKILL)
         if time.monotonic() > deadline:
-            return False
+            return not alive
+        looks = 2 if alive else looks - 1
         time.sleep(ROUND_SECONDS)
+    return True
 
 
 def kill_tree(name: str, *, seconds: float) -> bool:

@@ -30,9 +30,10 @@ class Rows:
         Raises:
             JobError: it cannot be opened.
         """
+        self.store = store
+        self.device = device
         self._table = JobTable(store)
         self._table.keep_open()
-        self._device = device
         self._file = _file_at(self._table.path)
         self._worker = identity(os.getpid())
 
@@ -53,7 +54,7 @@ class Rows:
         """Return the job that waits longest."""
         with self._table.reading() as rows:
             row = rows.execute(
-                f"{JOBS} WHERE state = 'queued' AND device = ? ORDER BY n LIMIT 1", (self._device,)
+                f"{JOBS} WHERE state = 'queued' AND device = ? ORDER BY n LIMIT 1", (self.device,)
             ).fetchone()
         return None if row is None else job_of(row)
 
@@ -88,7 +89,7 @@ class Rows:
 
     def retire(self, role: FileLock) -> bool:
         """Give the worker's role back; False where a job waits, which is to be taken first."""
-        return retire(self._table, self._device, role)
+        return retire(self._table, self.device, role)
 
     def _write(self, job: Job, values: Words) -> None:
         changes = ", ".join(f"{name} = :{name}" for name in values)

@@ -38,11 +38,9 @@ class Told(Exception):
 class Worker:
     """Has the role of one device of one store."""
 
-    def __init__(self, store: Path, device: str, devices: Path, idle_seconds: float) -> None:
-        self._store = store
-        self._device = device
-        self._rows = Rows(store, device)
-        self._lock = DeviceLock(devices, device)
+    def __init__(self, rows: Rows, idle_seconds: float) -> None:
+        self._rows = rows
+        self._lock = DeviceLock(_devices(), rows.device)
         self._idle_seconds = idle_seconds
         self._performing: Performing | None = None
         self._is_told = False
@@ -88,7 +86,7 @@ class Worker:
         """Return the lock of the device; None where nothing waits for it any more."""
         if (lock := self._lock.try_take()) is not None:
             return lock
-        words: Words = {"message": f"waiting for {self._device}: another store's job has it"}
+        words: Words = {"message": f"waiting for {self._rows.device}: another store's job has it"}
         told = ""
         with self._lock.queueing():
             while (following := self._rows.following()) is not None:
@@ -124,7 +122,7 @@ class Worker:
                 self._rows.tell(job, news)
                 news, shown_at = {}, time.monotonic()
             reap(spare=performing.process.pid)
-        self._stop()
+        self._performing = None
         self._rows.end(job, "failed", news, error=f"{performing.fate()}: {_AGAIN}")
 
     def _performer_of(self, job: Job) -> Performing:
@@ -133,7 +131,7 @@ class Worker:
             self._performing.leave()
             self._performing = None
         if self._performing is None:
-            self._performing = Performing(self._store)
+            self._performing = Performing(self._rows.store)
         return self._performing
 
     def _cancel(self, job: Job, news: Words) -> None:
@@ -177,10 +175,11 @@ def main() -> None:
     os.setsid()
     # What this worker's processes leave behind becomes its own child, and so cannot get away.
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    worker = Worker(Path(store), device, _devices(), float(idle_seconds))
-    signal.signal(signal.SIGTERM, worker.tell)
+    rows = Rows(Path(store), device)
     os.write(told, b"1")
     os.close(told)
+    worker = Worker(rows, float(idle_seconds))
+    signal.signal(signal.SIGTERM, worker.tell)
     worker.serve(role)
 
 

@@ -7,6 +7,7 @@ from deltanas_agent.events import AnswerEnded, BaselineMeasured, Begun, Event, S
 from deltanas_agent.loop import Loop
 from deltanas_mcp.answers import SearchAnswer
 from deltanas_mcp.listing import summaries_of
+from deltanas_mcp.tuning import tuner_of
 from deltanas_mcp.wiring import Workbench, begin_search, search_config, with_budget
 from deltanas_mcp.work.propose import with_model
 from deltanas_mcp.work.records import Report, SearchArguments
@@ -36,7 +37,10 @@ def search(bench: Workbench, asked: SearchArguments, device: str, report: Report
     evaluators = bench.evaluators(config)
     proposers = bench.proposers(config, run=asked.run)
     view = _View(asked.run, report)
-    finished = Loop(asked.run, config, bench.store, evaluators, proposers, view).drive()
+    tuner = tuner_of(bench, asked.run, config, view)
+    finished = Loop(
+        asked.run, config, bench.store, evaluators, proposers, view, tuner=tuner
+    ).drive()
     ledger = finished.ledger
     standings = leaderboard(
         bench.store, Wanted(dataset=asked.dataset, run=asked.run, split="search", limit=NUM_BEST)

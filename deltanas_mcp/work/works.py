@@ -24,8 +24,7 @@ from deltanas_mcp.work.train import train
 class Works:
     """Performs jobs one after the other. What they start stays warm until the end."""
 
-    def __init__(self, path: Path, bench: Workbench) -> None:
-        self._path = path
+    def __init__(self, bench: Workbench) -> None:
         self._bench = bench
         self._proposers = Proposers(bench)
 
@@ -55,9 +54,7 @@ class Works:
                 )
                 return {"search": found.model_dump(mode="json")}
             case "finetune":
-                tuned = finetune(
-                    self._path, self._bench, FinetuneArguments.model_validate(arguments), report
-                )
+                tuned = finetune(self._bench, FinetuneArguments.model_validate(arguments), report)
                 return {"tuning": tuned.model_dump(mode="json")}
 
 
@@ -65,4 +62,4 @@ class Works:
 def open_works(store: Path) -> Generator[Works]:
     """Open the store at ``store`` to work on it; ends every process that was started."""
     with open_workbench(store) as bench:
-        yield Works(store, bench)
+        yield Works(bench)

@@ -17,6 +17,7 @@ from deltanas_agent.config import (
 )
 from deltanas_agent.evaluator import Evaluator
 from deltanas_agent.events import ArmSpent, Event, SlotBegun
+from deltanas_agent.executors import LocalExecutor
 from deltanas_agent.loop import STOPPED, Loop
 from deltanas_agent.slots import slot_of_key
 from deltanas_agent.trainers import Place, Trainers
@@ -79,7 +80,9 @@ def store() -> Store:
 
 @pytest.fixture
 def evaluators(store: Store, sandbox: Sandbox, digits: Dataset) -> dict[str, Evaluator]:
-    trainers = Trainers([Place(sandbox, "cpu")])
+    executor = LocalExecutor(
+        Trainers([Place(sandbox, "cpu")]), lambda name: digits.model_copy(update={"name": name})
+    )
     index = NoveltyIndex(Catalogue(store), 1.0, with_parent=False)
     return {
         name: Evaluator(
@@ -88,7 +91,7 @@ def evaluators(store: Store, sandbox: Sandbox, digits: Dataset) -> dict[str, Eva
             digits.model_copy(update={"name": name}),
             index,
             MEASUREMENT.model_copy(update={"dataset": name}),
-            trainers,
+            executor,
             rules=CONFIG.novelty,
         )
         for name in CONFIG.datasets

@@ -16,6 +16,7 @@ from deltanas_agent.config import (
 )
 from deltanas_agent.evaluator import Evaluator
 from deltanas_agent.events import AnswerEnded, Event, Replicated, SlotSkipped
+from deltanas_agent.executors import LocalExecutor
 from deltanas_agent.loop import Loop
 from deltanas_agent.trainers import Place, Trainers
 from deltanas_repo_store.baselines import baselines
@@ -100,9 +101,9 @@ def evaluator_of(
     trainers: Trainers | None = None,
     rules: Novelty = COMPARED,
 ) -> Evaluator:
-    trainers = trainers or Trainers([Place(sandbox, "cpu")])
+    executor = LocalExecutor(trainers or Trainers([Place(sandbox, "cpu")]), lambda _: digits)
     novelty = NoveltyIndex(Catalogue(store), rules.threshold, with_parent=rules.parent == "include")
-    return Evaluator(store, sandbox, digits, novelty, MEASUREMENT, trainers, rules=rules)
+    return Evaluator(store, sandbox, digits, novelty, MEASUREMENT, executor, rules=rules)
 
 
 @pytest.fixture

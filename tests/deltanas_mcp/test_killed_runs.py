@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from deltanas_mcp.wiring import open_store
+from deltanas_repo_store.baselines import baselines
 from deltanas_repo_store.entries import KeptEntry
 from deltanas_repo_store.repository.git import FORMAT
 
@@ -124,3 +125,43 @@ def test_an_interrupted_run_says_how_to_go_on(
     assert f"deltanas resume night --store {store_path}" in errors
     with open_store(store_path) as store:
         assert store.runs() == ("night",)
+
+
+def test_what_is_under_way_is_finished_at_the_first_interrupt_and_left_at_the_second(
+    store_path: Path, tmp_path: Path, cache: Path
+) -> None:
+    slow = baselines()["plain-cnn"]
+    head = "    def learn(self, train_data):\n"
+    assert head in slow.source
+    source = slow.source.replace(head, f"{head}        import time; time.sleep(600)\n")
+    with open_store(store_path) as store:
+        store.import_baseline("sleeper", slow.model_copy(update={"source": source}))
+    config = tmp_path / "night.toml"
+    config.write_text('baselines = ["sleeper"]\n[replication]\nseeds = 1\n')
+    program = (
+        "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from deltanas_mcp.cli import main\n"
+        "main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", program, "run", str(config), "--store", str(store_path)],
+        cwd=ROOT,
+        env={**os.environ, "DELTANAS_CACHE": str(cache)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        while not (store_path / "refs" / "runs" / "night").exists():
+            time.sleep(0.05)
+        time.sleep(1)  # until its handlers are set
+        process.send_signal(signal.SIGINT)
+        for line in process.stderr:
+            if "Ctrl-C again" in line:
+                break
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        errors = process.stderr.read()
+    assert process.returncode == 130
+    assert "deltanas resume night" in errors

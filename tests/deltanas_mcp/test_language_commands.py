@@ -10,10 +10,12 @@ import pytest
 import torch
 from typer.testing import CliRunner, Result
 
+from deltanas_agent.slots import slot_of_key
 from deltanas_mcp.cli import app
 from deltanas_mcp.cli.training import INTERRUPTED
 from deltanas_mcp.settings import load_run_config
 from deltanas_mcp.wiring import begin_search, open_store
+from deltanas_repo_store.adapters import Adapters
 from deltanas_repo_store.baselines import baselines
 from deltanas_repo_store.errors import ConfigError
 from deltanas_tools.finetune_lora.corpus.files import write_corpus
@@ -221,3 +223,69 @@ def test_the_rates_of_an_unknown_run_are_refused(store_path: Path) -> None:
 def test_the_papers_models_have_a_configuration(path: Path) -> None:
     config = load_run_config(path)
     assert (config.proposer, config.model.sampling.temperature) == ("transformers", 0.35)
+
+
+TUNED = """
+cycles = 2
+candidates = 1
+baselines = ["shuffle-net"]
+datasets = ["digits"]
+[arms.mutation]
+[arms.untuned]
+proposer = "transformers"
+[arms.untuned.model.local]
+model = "{model}"
+[arms.untuned.model.sampling]
+max_new_tokens = 40
+[arms.tuned]
+proposer = "transformers"
+[arms.tuned.model.local]
+model = "{model}"
+[arms.tuned.model.sampling]
+max_new_tokens = 40
+[replication]
+seeds = 1
+[tuning]
+arm = "tuned"
+answers = 1
+max_new_tokens = 20
+promote = "always"
+[tuning.corpus]
+mutation_pairs = 16
+lemur_pairs = 0
+[tuning.lora]
+rank = 2
+epochs = 1
+"""
+
+
+@pytest.mark.slow
+def test_a_run_tunes_the_model_of_an_arm_between_its_cycles(
+    store_path: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    with open_store(store_path) as store:
+        for name in ("dense-net", "wide-net"):
+            store.import_baseline(name, baselines()[name])
+    path = tmp_path / "night.toml"
+    path.write_text(TUNED.format(model=model_folder))
+    result = call(store_path, "run", str(path))
+    assert result.exit_code == 0, result.output
+    assert "adapter night/c01 is used from now on" in result.output
+    config = load_run_config(path)
+    with open_store(store_path) as store:
+        arms = {slot_of_key(config, each.key).arm for each in store.candidates("night")}
+        [adapter] = Adapters(store).entries("night")
+    assert arms == {"mutation", "untuned", "tuned"}
+    assert adapter.record.promoted
+    again = call(store_path, "resume", "night")
+    assert again.exit_code == 0, again.output
+    with open_store(store_path) as store:
+        assert len(Adapters(store).entries("night")) == 1
+
+
+@pytest.mark.parametrize("arm", ["nobody", "mutation"])
+def test_only_an_arm_with_a_model_here_can_be_tuned(tmp_path: Path, arm: str) -> None:
+    path = tmp_path / "night.toml"
+    path.write_text(f'[arms.mutation]\n[tuning]\narm = "{arm}"\n')
+    with pytest.raises(ConfigError, match=r"\[tuning\] needs an arm"):
+        load_run_config(path)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from deltanas_mcp.jobs import Job, Jobs
 from deltanas_mcp.jobs.locks import DeviceLock
@@ -13,6 +14,8 @@ from deltanas_mcp.jobs.processes import descendants, identity
 from deltanas_mcp.jobs.table import JobTable
 from deltanas_mcp.wiring import open_store
 from deltanas_repo_store.baselines import baselines
+
+Asked = dict[str, JsonValue]
 
 
 @pytest.fixture
@@ -26,14 +29,16 @@ def busy(jobs: Jobs, cache: Path) -> Generator[DeviceLock]:
     device = DeviceLock(cache / "devices", "cpu")
     while (lock := device.try_take()) is None:
         time.sleep(0.02)  # a worker of the test before has not yet seen that its store is gone
-    yield device
-    for each in jobs.list(owner=None, state="queued", limit=1000):
-        jobs.cancel(each.id, owner=None)
-    lock.release()
+    try:
+        yield device
+        for each in jobs.list(owner=None, state="queued", limit=1000):
+            jobs.cancel(each.id, owner=None)
+    finally:
+        lock.release()
 
 
 @pytest.fixture
-def hanging(store_path: Path, tmp_path: Path) -> dict[str, str | int]:
+def hanging(store_path: Path, tmp_path: Path) -> Asked:
     """What to ask of a ``propose`` job that does not end: its model's file is never written to."""
     pipe = tmp_path / "model.toml"
     os.mkfifo(pipe)
@@ -58,7 +63,7 @@ def sleeper(store_path: Path) -> str:
     return "sleeper"
 
 
-def training(candidate: str = "nobody", seed: int = 1) -> dict[str, str | int | float]:
+def training(candidate: str = "nobody", seed: int = 1) -> Asked:
     """What to ask of a ``train`` job; that of nobody fails at once."""
     return {"candidate": candidate, "dataset": "digits", "seed": seed, "max_seconds": 600.0}
 
@@ -78,9 +83,16 @@ def ended(jobs: Jobs, job: Job) -> Job:
 
 
 def begun(jobs: Jobs, job: Job, words: str) -> Job:
-    """Wait until a job says these words."""
-    until(lambda: words in jobs.get(job.id, owner=None).message)
-    return jobs.get(job.id, owner=None)
+    """Wait until a job that goes on says these words."""
+    seen = [job]
+
+    def says_so() -> bool:
+        seen.append(jobs.get(job.id, owner=None))
+        assert not seen[-1].ended, jobs.log(job.id, owner=None)
+        return words in seen[-1].message
+
+    until(says_so)
+    return seen[-1]
 
 
 def worker_of(store: Path, job: Job) -> int:
@@ -93,6 +105,12 @@ def worker_of(store: Path, job: Job) -> int:
 def below(pid: int) -> dict[int, str]:
     """Return the processes below one, and what tells them from all others."""
     return {each: name for each in descendants(pid) if (name := identity(each))}
+
+
+def everything_of(store: Path, job: Job) -> dict[int, str]:
+    """Return the worker of a job, and the processes below it."""
+    worker = worker_of(store, job)
+    return {worker: identity(worker), **below(worker)}
 
 
 def alive(processes: dict[int, str]) -> list[int]:

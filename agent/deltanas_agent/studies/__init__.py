@@ -1,0 +1,1 @@
+"""Studies of what has been measured: questions about the method rather than about one network."""
