@@ -17,6 +17,7 @@ from deltanas_mcp.cli import (
     studies,
     training,
     upkeep,
+    watching,
 )
 from deltanas_mcp.cli.app import app
 
@@ -29,6 +30,7 @@ for module in (
     operations,
     training,
     runs,
+    watching,
     rates,
     studies,
     report,
