@@ -9,7 +9,7 @@ import pytest
 from pydantic import JsonValue
 
 from deltanas_mcp.jobs import Job, Jobs
-from deltanas_mcp.jobs.locks import DeviceLock
+from deltanas_mcp.jobs.locks import DeviceLock, try_lock
 from deltanas_mcp.jobs.processes import descendants, identity
 from deltanas_mcp.jobs.table import JobTable
 from deltanas_mcp.wiring import open_store
@@ -35,6 +35,15 @@ def busy(jobs: Jobs, cache: Path) -> Generator[DeviceLock]:
             jobs.cancel(each.id, owner=None)
     finally:
         lock.release()
+
+
+@pytest.fixture
+def unattended(store_path: Path) -> Generator[None]:
+    """A store whose queue nobody works on: this process has the role of the worker."""
+    role = try_lock(JobTable(store_path).role("cpu"))
+    assert role is not None
+    yield
+    role.release()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -65,10 +66,14 @@ def test_a_job_outlives_a_killed_server_and_its_candidate_is_committed(
         job_id = process.stdout.readline().strip()
         os.killpg(process.pid, signal.SIGKILL)
     job = ended(jobs, jobs.get(job_id, owner="me"))
-    assert (job.state, job.error) == ("done", "")
+    assert (job.state, job.error, job.progress, job.total) == ("done", "", 1.0, 1.0)
+    assert job.created_at <= job.started_at <= job.ended_at  # type: ignore[operator]
     with open_store(store_path) as store:
         [entry] = store.candidates("mcp")
     assert isinstance(entry, KeptEntry)
+    trained = (job.result or {})["training"]
+    assert isinstance(trained, dict)
+    assert trained["id"] == entry.id
     for each in jobs.list(owner="me", state="queued", limit=1000):
         jobs.cancel(each.id, owner="me")
 
@@ -105,7 +110,8 @@ def test_rows_are_truthful_whichever_process_is_killed_at_any_moment(store_path:
             worker = worker_of(store_path, job)
             there = everything_of(store_path, job)
             victim = rng.choice([worker, *descendants(worker)])
-            os.kill(victim, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
             found = ended(jobs, job)
             assert found.state in ("done", "failed")
             assert (found.result is None) == (found.state == "failed")

@@ -30,7 +30,7 @@ def run(*arguments: str | Path) -> str:
 
 
 def test_the_list_has_the_jobs_of_all_owners(
-    jobs: Jobs, store_path: Path, busy: DeviceLock
+    jobs: Jobs, store_path: Path, unattended: None
 ) -> None:
     assert run("list", "-s", store_path) == "No jobs yet.\n"
     first = jobs.submit("train", training(), owner="me")
@@ -45,7 +45,7 @@ def test_the_list_has_the_jobs_of_all_owners(
 
 
 def test_a_job_is_shown_with_its_log_fit_for_a_terminal(
-    jobs: Jobs, store_path: Path, busy: DeviceLock
+    jobs: Jobs, store_path: Path, unattended: None
 ) -> None:
     job = jobs.submit("train", training("plain-cnn"), owner="me")
     JobTable(store_path).log(job.id).write_text("one\n    two \x1b[2J\n")
@@ -57,7 +57,7 @@ def test_a_job_is_shown_with_its_log_fit_for_a_terminal(
     assert json.loads(run("show", job.id, "-s", store_path, "--json"))["state"] == "queued"
 
 
-def test_a_job_is_cancelled(jobs: Jobs, store_path: Path, busy: DeviceLock) -> None:
+def test_a_job_is_cancelled(jobs: Jobs, store_path: Path, unattended: None) -> None:
     job = jobs.submit("train", training(), owner="me")
     assert "cancelled" in run("cancel", job.id, "-s", store_path)
     assert jobs.get(job.id, owner="me").state == "cancelled"

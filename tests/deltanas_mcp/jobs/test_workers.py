@@ -9,7 +9,6 @@ import pytest
 from deltanas_mcp.jobs import Jobs
 from deltanas_mcp.jobs.processes import descendants
 from deltanas_mcp.jobs.table import JobTable
-from deltanas_mcp.wiring import open_store
 from tests.deltanas_mcp.jobs.conftest import (
     Asked,
     alive,
@@ -21,18 +20,6 @@ from tests.deltanas_mcp.jobs.conftest import (
     until,
     worker_of,
 )
-
-
-def test_a_training_is_done_and_is_in_the_store(jobs: Jobs, store_path: Path) -> None:
-    job = ended(jobs, jobs.submit("train", training("shuffle-net"), owner="me"))
-    assert (job.state, job.error) == ("done", "")
-    assert job.result is not None
-    trained = job.result["training"]
-    assert isinstance(trained, dict)
-    assert (job.progress, job.total) == (1.0, 1.0)
-    assert job.created_at <= job.started_at <= job.ended_at  # type: ignore[operator]
-    with open_store(store_path) as store:
-        assert store.resolve("shuffle-net") == trained["id"]
 
 
 def test_what_cannot_be_done_fails_in_words(jobs: Jobs) -> None:
