@@ -1,7 +1,7 @@
 """How long it takes until a cancelled job and all that it started are gone.
 
-The job trains a network that sleeps in `learn`, so that there is a worker, a sandbox and a candidate.
-Run it as
+The job trains a network that sleeps in `learn`, so that there are the process that performs it, a
+sandbox and a candidate; the worker above them stays for the next job. Run it as
 
     python -m benchmarks.job_ends [--rounds 10]
 """
@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from deltanas_mcp.jobs import Jobs
 from deltanas_mcp.wiring import create_store, open_store
@@ -30,7 +32,7 @@ def sleeper(store: Path) -> None:
 
 
 def processes(mark: str) -> set[int]:
-    """Return the worker of a store and everything below it."""
+    """Return everything below the worker of a store, which is itself left out."""
     parents: dict[int, int] = {}
     found: set[int] = set()
     for folder in Path("/proc").glob("[0-9]*"):
@@ -44,14 +46,20 @@ def processes(mark: str) -> set[int]:
         parents[int(folder.name)] = int(stat[1])
         if mark in command and int(folder.name) != os.getpid():
             found.add(int(folder.name))
+    workers = {pid for pid in found if parents[pid] not in found}
     while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more
-    return found
+    return found - workers
 
 
 def cancelled(jobs: Jobs, store: Path, seed: int) -> tuple[float, float, int]:
     """Return the seconds until the call answers, until all are gone, and how many there were."""
-    arguments = {"candidate": "sleeper", "dataset": "digits", "seed": seed, "max_seconds": 600}
+    arguments: dict[str, JsonValue] = {
+        "candidate": "sleeper",
+        "dataset": "digits",
+        "seed": seed,
+        "max_seconds": 600,
+    }
     job = jobs.submit("train", arguments, owner="benchmark")
     while jobs.get(job.id, owner=None).state == "queued" or len(processes(str(store))) < 5:
         time.sleep(0.1)
