@@ -54,7 +54,9 @@ def proxy(
         ),
     ] = "training",
     top: Annotated[int, typer.Option(min=1, help="So many count as the best.")] = 10,
-    resamples: Annotated[int, typer.Option(min=100, help="Of the bootstrap.")] = 1000,
+    resamples: Annotated[
+        int, typer.Option(min=1000, help="Of the bootstrap; fewer can tell nothing apart.")
+    ] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of draws and resamples.")] = 42,
     as_json: JsonOption = False,
 ) -> None:

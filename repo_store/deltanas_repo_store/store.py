@@ -25,6 +25,7 @@ from deltanas_repo_store.contents import (
     read_evaluations,
     read_outcome,
     read_pending,
+    text_of,
 )
 from deltanas_repo_store.entries import (
     BASELINES,
@@ -222,6 +223,18 @@ class Store:
             raise ConfigError(f"the store has no run {run!r}; its runs: {there}")
         files = files_of(self.repository, found)
         return json_of(self.repository, files, "run.json", TypeAdapter(dict[str, Any]))
+
+    def run_id(self, run: str) -> str:
+        """Return what tells a run from all others, those of the same name in other stores too.
+
+        Raises:
+            ConfigError: the store has no such run.
+        """
+        self.run_config(run)
+        found = self.repository.ref(RUNS + run)
+        assert found is not None
+        blob_id = files_of(self.repository, found).get("id")
+        return text_of(self.repository, blob_id).strip() if blob_id else found
 
     def driving(self, run: str) -> AbstractContextManager[None]:
         """Be the only driver of ``run`` while the block runs; raises `StoreBusy` otherwise."""
