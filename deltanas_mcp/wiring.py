@@ -35,7 +35,6 @@ from deltanas_tools.propose_delta.language import (
     LanguageProposer,
     LocalWriter,
     ServerWriter,
-    Writer,
 )
 from deltanas_tools.propose_delta.mutation import MutationProposer
 from deltanas_tools.propose_delta.port import Proposer

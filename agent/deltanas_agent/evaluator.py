@@ -278,11 +278,6 @@ class Evaluator:
         )
 
     @property
-    def trainers(self) -> Executor:
-        """The executor, by the name that the loop calls it."""
-        return self.executor
-
-    @property
     def _transform(self) -> Transform:
         return parse(self.measurement.transform)
 

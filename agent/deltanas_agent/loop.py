@@ -143,7 +143,7 @@ class Loop:
         return self.config.fork.cycle + 1 if self.config.fork else 1
 
     def _num_places(self) -> int:
-        return len(next(iter(self.evaluators.values())).trainers)
+        return len(next(iter(self.evaluators.values())).executor)
 
     def _ledger(self, arm: str | None = None) -> Ledger:
         """Return what the run has spent, or one of its arms."""

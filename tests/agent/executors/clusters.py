@@ -1,10 +1,9 @@
 """A Ray cluster of processes on this machine: a head that trains nothing, and nodes that do."""
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 from ray.cluster_utils import Cluster
@@ -61,14 +60,6 @@ def ray_cluster(folder: Path, *names: str) -> Generator[Nodes]:
         yield nodes
     finally:
         cluster.shutdown()
-
-
-def until(claim: Callable[[], bool], seconds: float = 90.0) -> None:
-    """Wait until something is true."""
-    end = monotonic() + seconds
-    while not claim():
-        assert monotonic() < end, "it never came true"
-        sleep(0.05)
 
 
 def prepare_and_tell(name: str) -> Dataset:

@@ -17,6 +17,7 @@ from deltanas_tools.datasets import Dataset
 from deltanas_tools.sandbox import Sandbox
 from deltanas_tools.train_one_epoch import train_one_epoch
 from deltanas_tools.transforms import parse
+from tests.agent.executors.patience import until
 
 if TYPE_CHECKING:
     from tests.agent.executors.clusters import Nodes
@@ -37,7 +38,6 @@ def begin(request: pytest.FixtureRequest, digits: Dataset) -> Generator[Begin]:
         def ray() -> Executor:
             from deltanas_agent.executors.ray_executor import RayExecutor
             from deltanas_mcp.wiring import prepare_dataset
-            from tests.agent.executors.clusters import until
 
             executor = opened.enter_context(
                 RayExecutor(Cluster(address=nodes.address), prepare_dataset)
@@ -93,10 +93,9 @@ def test_trainings_run_side_by_side_and_tell_of_their_epochs(begin: Begin, train
 
 
 def test_a_candidates_fault_comes_as_what_it_is(begin: Begin, training: Train) -> None:
-    source = WIDE.source.replace(
-        "    def forward(self, x):\n",
-        "    def forward(self, x):\n        print('so far')\n        raise ValueError('no further')\n",
-    )
+    forward = "    def forward(self, x):\n"
+    failing = f"{forward}        print('so far')\n        raise ValueError('no further')\n"
+    source = WIDE.source.replace(forward, failing)
     crashing = training(WIDE.model_copy(update={"source": source}))
     ended = begin().submit(crashing).result()
     with pytest.raises(TrainError, match="no further") as raised:

@@ -3,22 +3,40 @@
 import os
 import signal
 from collections.abc import Callable, Generator
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from deltanas_agent.executors import Cluster, Training
 from deltanas_repo_store.errors import ConfigError, SandboxError, TrainError
+from tests.agent.executors.patience import until
 from tests.processes_for_tests import descendants
 
 if TYPE_CHECKING:
+    from deltanas_agent.executors.ray_executor import RayExecutor
     from tests.agent.executors.clusters import Nodes
 
-pytest.importorskip("ray", reason="the extra ray is not installed")
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("ray") is None, reason="the extra ray is not installed"),
+]
 
 Train = Callable[..., Training]
+Connect = Callable[..., "RayExecutor"]
+
+
+@pytest.fixture
+def connect() -> Connect:
+    from deltanas_agent.executors.ray_executor import RayExecutor
+    from tests.agent.executors.clusters import prepare_and_tell
+
+    def make(patience_seconds: float = 60.0, **cluster: Any) -> RayExecutor:
+        wanted = Cluster.model_validate(cluster)
+        return RayExecutor(wanted, prepare_and_tell, patience_seconds=patience_seconds)
+
+    return make
 
 
 @pytest.fixture
@@ -31,11 +49,8 @@ def empty(tmp_path: Path) -> Generator["Nodes"]:
 
 
 def test_what_kills_its_workers_is_to_blame_after_the_third(
-    empty: "Nodes", training: Train
+    empty: "Nodes", connect: Connect, training: Train
 ) -> None:
-    from deltanas_agent.executors.ray_executor import RayExecutor
-    from deltanas_mcp.wiring import prepare_dataset
-
     empty.add("one")
 
     def kill(epochs: int) -> None:
@@ -43,7 +58,7 @@ def test_what_kills_its_workers_is_to_blame_after_the_third(
             for pid in empty.workers("one"):
                 os.kill(pid, signal.SIGKILL)
 
-    with RayExecutor(Cluster(address=empty.address), prepare_dataset) as executor:
+    with connect(address=empty.address) as executor:
         deadly = executor.submit(training(epochs=1000), kill)
         harmless = executor.submit(training())
         with pytest.raises(TrainError, match="lost 3 times") as raised:
@@ -53,13 +68,9 @@ def test_what_kills_its_workers_is_to_blame_after_the_third(
 
 
 def test_a_node_that_comes_late_is_used_and_prepares_its_data_once(
-    empty: "Nodes", training: Train
+    empty: "Nodes", connect: Connect, training: Train
 ) -> None:
-    from deltanas_agent.executors.ray_executor import RayExecutor
-    from tests.agent.executors.clusters import prepare_and_tell, until
-
-    cluster = Cluster(address=empty.address, per_device=2)
-    with RayExecutor(cluster, prepare_and_tell) as executor:
+    with connect(address=empty.address, per_device=2) as executor:
         assert len(executor) == 1
         futures = [executor.submit(training(seed=seed)) for seed in range(4)]
         empty.add("late", num_cpus=3)
@@ -70,14 +81,11 @@ def test_a_node_that_comes_late_is_used_and_prepares_its_data_once(
 
 
 def test_nothing_of_the_drivers_environment_is_on_a_node(
-    empty: "Nodes", training: Train, monkeypatch: pytest.MonkeyPatch
+    empty: "Nodes", connect: Connect, training: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from deltanas_agent.executors.ray_executor import RayExecutor
-    from tests.agent.executors.clusters import prepare_and_tell
-
     empty.add("one")
     monkeypatch.setenv("A_SECRET_OF_THE_DRIVER", "hush")
-    with RayExecutor(Cluster(address=empty.address), prepare_and_tell) as executor:
+    with connect(address=empty.address) as executor:
         executor.submit(training()).result()
     names = (empty.caches / "one" / "environment").read_text().splitlines()
     assert "DELTANAS_CACHE" in names
@@ -85,12 +93,8 @@ def test_nothing_of_the_drivers_environment_is_on_a_node(
 
 
 def test_a_node_whose_sandbox_does_not_hold_trains_nothing(
-    empty: "Nodes", training: Train, tmp_path: Path
+    empty: "Nodes", connect: Connect, training: Train, tmp_path: Path
 ) -> None:
-    from deltanas_agent.executors.ray_executor import RayExecutor
-    from deltanas_mcp.wiring import prepare_dataset
-    from tests.agent.executors.clusters import until
-
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "pyseccomp.py").write_text(
@@ -98,7 +102,7 @@ def test_a_node_whose_sandbox_does_not_hold_trains_nothing(
         "def __getattr__(name):\n    raise RuntimeError('libseccomp is not here')\n"
     )
     empty.add("broken", env={"PYTHONPATH": str(broken)})
-    with RayExecutor(Cluster(address=empty.address), prepare_dataset) as executor:
+    with connect(address=empty.address) as executor:
         with pytest.raises(SandboxError, match="cannot be isolated"):
             executor.submit(training()).result()
         until(lambda: not empty.workers("broken"))
@@ -108,50 +112,38 @@ def test_a_node_whose_sandbox_does_not_hold_trains_nothing(
 
 
 def test_a_cluster_without_a_place_is_given_up_after_a_while(
-    empty: "Nodes", training: Train
+    empty: "Nodes", connect: Connect, training: Train
 ) -> None:
-    from deltanas_agent.executors.ray_executor import RayExecutor
-    from deltanas_mcp.wiring import prepare_dataset
-
     empty.add("small")
-    cluster = Cluster(address=empty.address, threads=2)
     with (
-        RayExecutor(cluster, prepare_dataset, patience_seconds=2.0) as executor,
+        connect(address=empty.address, threads=2, patience_seconds=2) as executor,
         pytest.raises(ConfigError, match="no node with 2 CPU"),
     ):
         executor.submit(training()).result()
 
 
-def test_closing_leaves_no_process_and_no_folder(empty: "Nodes", training: Train) -> None:
-    from deltanas_agent.executors.ray_executor import RayExecutor
-    from deltanas_mcp.wiring import prepare_dataset
-    from tests.agent.executors.clusters import until
-
+def test_closing_leaves_no_process_and_no_folder(
+    empty: "Nodes", connect: Connect, training: Train
+) -> None:
     scratch = empty.caches / "scratch"
     scratch.mkdir()
     empty.add("one", env={"TMPDIR": str(scratch)})
-    with RayExecutor(Cluster(address=empty.address), prepare_dataset) as executor:
+    with connect(address=empty.address) as executor:
         begun: list[int] = []
         executor.submit(training(epochs=100_000, train_seconds=1000), begun.append)
         until(lambda: bool(begun))
         started = set().union(*(descendants(pid) for pid in empty.workers("one")))
         assert started
     until(lambda: not empty.workers("one"))
-    until(lambda: not started & descendants(1))
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
     assert not list(scratch.glob("deltanas-sandbox-*"))
 
 
-def test_there_must_be_a_cluster() -> None:
-    from deltanas_agent.executors.ray_executor import RayExecutor
-    from deltanas_mcp.wiring import prepare_dataset
-
+def test_there_must_be_a_cluster(connect: Connect) -> None:
     with pytest.raises(ConfigError, match="ray start --head"):
-        RayExecutor(Cluster(address="auto"), prepare_dataset)
+        connect(address="auto")
 
 
-def test_the_client_protocol_is_refused() -> None:
-    from deltanas_agent.executors.ray_executor import RayExecutor
-    from deltanas_mcp.wiring import prepare_dataset
-
+def test_the_client_protocol_is_refused(connect: Connect) -> None:
     with pytest.raises(ConfigError, match="--ray-address auto"):
-        RayExecutor(Cluster(address="ray://head:10001"), prepare_dataset)
+        connect(address="ray://head:10001")
