@@ -150,7 +150,7 @@ def cifar(name: str, class_name: str, num_classes: int) -> Miniature:
 
 def svhn() -> Miniature:
     """40 and 20 images with the colours of `colours`; the digit 0 has the label 10."""
-    from scipy.io import savemat  # type: ignore[import-untyped]
+    from scipy.io import savemat
 
     files = {}
     for part, size in (("train", 40), ("test", 20)):
