@@ -70,8 +70,7 @@ class Tells:
         return Proposal(answer=answer, proposer=self.name, seed=request.seed, input_tokens=60)
 
 
-@pytest.fixture
-def store() -> Store:
+def store_of_two() -> Store:
     store = Store(MemoryRepository())
     for name in ("shuffle-net", "plain-cnn"):
         store.import_baseline(name, baselines()[name])
@@ -79,7 +78,23 @@ def store() -> Store:
 
 
 @pytest.fixture
+def store() -> Store:
+    return store_of_two()
+
+
+@pytest.fixture
 def evaluators(store: Store, sandbox: Sandbox, digits: Dataset) -> dict[str, Evaluator]:
+    return evaluators_of(store, sandbox, digits)
+
+
+@pytest.fixture(scope="module")
+def whole(sandbox: Sandbox, digits: Dataset) -> tuple[Store, dict[str, Tells]]:
+    """A run of two arms on two data sets that has ended, and its arms."""
+    store = store_of_two()
+    return store, run(store, evaluators_of(store, sandbox, digits))
+
+
+def evaluators_of(store: Store, sandbox: Sandbox, digits: Dataset) -> dict[str, Evaluator]:
     executor = LocalExecutor(
         Trainers([Place(sandbox, "cpu")]), lambda name: digits.model_copy(update={"name": name})
     )
@@ -109,10 +124,8 @@ def run(
     return arms
 
 
-def test_arms_get_the_same_parents_and_seeds(
-    store: Store, evaluators: dict[str, Evaluator]
-) -> None:
-    arms = run(store, evaluators)
+def test_arms_get_the_same_parents_and_seeds(whole: tuple[Store, dict[str, Tells]]) -> None:
+    _, arms = whole
     wider, deeper = (
         [(each.brief.parent, each.brief.dataset, each.seed) for each in arms[name].asked]
         for name in CONFIG.arms
@@ -122,9 +135,9 @@ def test_arms_get_the_same_parents_and_seeds(
 
 
 def test_a_candidate_is_measured_on_its_parents_data_set_and_a_parent_only_there(
-    store: Store, evaluators: dict[str, Evaluator]
+    whole: tuple[Store, dict[str, Tells]],
 ) -> None:
-    run(store, evaluators)
+    store, _ = whole
     kept = [each for each in store.candidates("night") if isinstance(each, KeptEntry)]
     assert {each.dataset for each in kept} == set(CONFIG.datasets)
     homes = {each.id: each.dataset for each in kept}
@@ -133,10 +146,8 @@ def test_a_candidate_is_measured_on_its_parents_data_set_and_a_parent_only_there
         assert homes.get(each.parent, each.dataset) == each.dataset
 
 
-def test_an_arm_hears_of_its_own_trials_alone(
-    store: Store, evaluators: dict[str, Evaluator]
-) -> None:
-    arms = run(store, evaluators)
+def test_an_arm_hears_of_its_own_trials_alone(whole: tuple[Store, dict[str, Tells]]) -> None:
+    store, arms = whole
     for name, arm in arms.items():
         own = {
             each.subject

@@ -55,7 +55,7 @@ def endings(store: Path) -> list[tuple[str, float | str]]:
         )
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_killing_a_run_at_random_points_loses_and_repeats_nothing(
     store_path: Path, tmp_path: Path, cache: Path, kills: int
 ) -> None:

@@ -233,7 +233,14 @@ def test_a_lock_is_not_left_over_while_a_git_that_may_have_made_it_runs(
     store: Store, tmp_path: Path
 ) -> None:
     path = tmp_path / "store"
-    foreign = subprocess.Popen(["git", "-C", str(path), "update-ref", "--stdin"], stdin=-1)
+    foreign = subprocess.Popen(
+        ["git", "-C", str(path), "update-ref", "--stdin"], stdin=-1, stdout=-1
+    )
+    assert foreign.stdin is not None
+    assert foreign.stdout is not None
+    foreign.stdin.write(b"start\n")
+    foreign.stdin.flush()
+    foreign.stdout.readline()  # it has become git: before, it is a copy of this process
     lock = left_over(path, "refs/runs/later.lock", ref_locks.LEFT_OVER_SECONDS)
     try:
         ref_locks.clear_left_over(path, lock)

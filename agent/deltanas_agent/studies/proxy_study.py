@@ -190,9 +190,9 @@ def study_proxies(
             f"{design.long} epochs; `deltanas train` and `deltanas import lemur` bring them"
         )
     asked = proxies(design.short, design.long)
-    groups = _groups(samples, asked, design.top)
-    unit = unit_of(groups)
-    measured = _measured(groups, asked, design, unit, progress)
+    unit = unit_of(samples)
+    groups = _groups(samples, asked, unit, design.top)
+    measured = _measured(groups, asked, design, progress)
     in_fields = [[each for each in measured if each.group.sample is one] for one in samples]
     p_values = _corrected(measured)
     kept = {id(sample.field) for sample in samples}
@@ -208,11 +208,13 @@ def study_proxies(
     )
 
 
-def _groups(samples: Sequence[Sample], asked: Sequence[Proxy], top: int) -> tuple[Compared, ...]:
+def _groups(
+    samples: Sequence[Sample], asked: Sequence[Proxy], unit: Unit, top: int
+) -> tuple[Compared, ...]:
     found: list[Compared] = []
     for sample in samples:
         others = [each for each in samples if each is not sample]
-        found += compared(sample, asked, others, top)
+        found += compared(sample, asked, others, unit=unit, top=top)
     return tuple(found)
 
 
@@ -220,7 +222,6 @@ def _measured(
     groups: Sequence[Compared],
     asked: Sequence[Proxy],
     design: Design,
-    unit: Unit,
     progress: Progress,
 ) -> list[_Measured]:
     """Measure every proxy in every field, in the order of the proxies."""
@@ -229,13 +230,13 @@ def _measured(
     points = []
     for done, group in enumerate(groups):
         progress("compare", done, total)
-        points.append(group.points(design.draws, unit, rng))
+        points.append(group.points(design.draws, rng))
     resamples: list[list[Array]] = [[] for _ in groups]
     for done in range(design.resamples):
         progress("compare", len(groups) + done, total)
-        counts = drawn_families(groups, unit, rng)
+        counts = drawn_families(groups, rng)
         for group, found in zip(groups, resamples, strict=True):
-            found.append(group.resample(counts, unit, rng))
+            found.append(group.resample(counts, rng))
     progress("compare", total, total)
     measured = []
     for group, point, drawn in zip(groups, points, resamples, strict=True):

@@ -17,6 +17,7 @@ from deltanas_agent.studies.proxies import Proxy, Sample
 from deltanas_agent.studies.statistics import (
     Array,
     kendall,
+    kendall_p,
     p_of_draws,
     recall,
     regret,
@@ -61,7 +62,9 @@ class Compared:
     """What each costs a network."""
     rows: Rows
     """The rows of the sample of which all have a score."""
+    unit: Unit
     top: int
+    """How many are the best, if the networks are enough."""
 
     @cached_property
     def trainings(self) -> dict[int, Rows]:
@@ -69,33 +72,34 @@ class Compared:
         owners = self.sample.owners[self.rows]
         return {int(owner): self.rows[owners == owner] for owner in np.unique(owners)}
 
-    def families(self, unit: Unit) -> dict[str, list[int]]:
-        """Return the networks of each family, or each network as a family of its own."""
+    @cached_property
+    def families(self) -> dict[str, list[int]]:
+        """The networks of each unit that a bootstrap draws: a family, or a network alone."""
         found: dict[str, list[int]] = {}
         for owner in self.trainings:
             network = self.sample.field.networks[owner]
-            name = network.family if unit == "families" else network.name
+            name = network.family if self.unit == "families" else network.name
             found.setdefault(name, []).append(owner)
         return found
 
     def draw(self, owners: Sequence[int], rng: np.random.Generator) -> Rows:
         """Draw a training of each of the networks."""
         each = [self.trainings[owner] for owner in owners]
-        return np.array([rows[int(rng.integers(len(rows)))] for rows in each], dtype=np.int64)
+        which = (rng.random(len(each)) * [len(rows) for rows in each]).astype(int)
+        return np.array([rows[at] for rows, at in zip(each, which, strict=True)], dtype=np.int64)
 
-    def measure(self, rows: Rows, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Return the measures of the proxies on the drawn rows, and the p-values of Kendall's."""
+    def measure(self, rows: Rows, rng: np.random.Generator) -> Array:
+        """Return the measures of the proxies on the drawn rows."""
         scores, target = self.scores[:, rows], self.sample.target[rows]
-        taus, p_values = kendall(scores, target)
         k = top_of(len(rows), self.top)
         columns = (
             spearman(scores, target),
-            taus,
+            kendall(scores, target),
             recall(scores, target, k),
             regret(scores, target),
             self._harvest(scores, target, k, rng.permutation(len(rows))),
         )
-        return np.stack(columns, axis=1), p_values
+        return np.stack(columns, axis=1)
 
     def _harvest(self, scores: Array, target: Array, k: int, order: Rows) -> Array:
         affordable = len(order) * np.minimum(self.epochs[0] / np.maximum(self.epochs, 1e-9), 1.0)
@@ -105,38 +109,38 @@ class Compared:
             found.append(target[ranked[np.argsort(-row[ranked], kind="stable")[:k]]].mean())
         return np.array(found)
 
-    def points(self, num_draws: int, unit: Unit, rng: np.random.Generator) -> Points:
+    def points(self, num_draws: int, rng: np.random.Generator) -> Points:
         """Return the figures on all networks, as means over draws of their trainings."""
-        families = self.families(unit)
-        several = any(len(rows) > 1 for rows in self.trainings.values())
-        values = [
-            self.measure(self.draw(list(self.trainings), rng), rng)[0]
-            for _ in range(num_draws if several else 1)
-        ]
-        several = several or len(families) < len(self.trainings)
-        rhos, taus = [], []
-        for _ in range(num_draws if several else 1):
-            one_each = [owners[int(rng.integers(len(owners)))] for owners in families.values()]
-            found, p_values = self.measure(self.draw(one_each, rng), rng)
-            rhos.append(spearman_p(found[:, MEASURES.index("spearman")], len(one_each)))
-            taus.append(p_values)
-        return Points(
-            np.mean(values, axis=0),
-            tuple(p_of_draws(list(each)) for each in np.transpose(rhos)),
-            tuple(p_of_draws(list(each)) for each in np.transpose(taus)),
+        owners = list(self.trainings)
+        values = [self.measure(self.draw(owners, rng), rng) for _ in range(num_draws)]
+        # Drawing what can be drawn in one way alone is one test.
+        is_certain = len(self.rows) == len(self.families)
+        drawn = [self._p_values(rng) for _ in range(1 if is_certain else num_draws)]
+        spearman_ps, kendall_ps = (
+            tuple(p_of_draws(list(each)) for each in np.transpose(p_values))
+            for p_values in zip(*drawn, strict=True)
         )
+        return Points(np.mean(values, axis=0), spearman_ps, kendall_ps)
 
-    def resample(self, counts: Mapping[str, int], unit: Unit, rng: np.random.Generator) -> Array:
+    def _p_values(self, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Test the correlations on one network of each family, which are independent."""
+        owners = [each[int(rng.integers(len(each)))] for each in self.families.values()]
+        rows = self.draw(owners, rng)
+        scores, target = self.scores[:, rows], self.sample.target[rows]
+        return spearman_p(spearman(scores, target), len(rows)), kendall_p(scores, target)
+
+    def resample(self, counts: Mapping[str, int], rng: np.random.Generator) -> Array:
         """Return the measures on families drawn so often; NaN where too few networks come of it."""
-        families = self.families(unit)
-        owners = [each for name, count in counts.items() for each in families.get(name, []) * count]
-        if len(families) < MIN_UNITS or len(set(owners)) < MIN_DRAWN:
+        owners = [
+            owner for name, count in counts.items() for owner in self.families.get(name, []) * count
+        ]
+        if len(self.families) < MIN_UNITS or len(set(owners)) < MIN_DRAWN:
             return np.full((len(self.scores), len(MEASURES)), np.nan)
-        return self.measure(self.draw(owners, rng), rng)[0]
+        return self.measure(self.draw(owners, rng), rng)
 
 
 def compared(
-    sample: Sample, asked: Sequence[Proxy], others: Sequence[Sample], top: int
+    sample: Sample, asked: Sequence[Proxy], others: Sequence[Sample], *, unit: Unit, top: int
 ) -> tuple[Compared, ...]:
     """Score a sample's rows, and put the proxies together that have a score for the same ones."""
     scores = [proxy.score(sample, others) for proxy in asked]
@@ -148,7 +152,7 @@ def compared(
     for places in groups.values():
         rows = np.flatnonzero(np.isfinite(scores[places[0]])).astype(np.int64)
         values = np.stack([scores[0], *(scores[place] for place in places)])
-        group = Compared(sample, tuple(places), values, epochs[[0, *places]], rows, top)
+        group = Compared(sample, tuple(places), values, epochs[[0, *places]], rows, unit, top)
         if len(group.trainings) >= MIN_NETWORKS:
             found.append(group)
     return tuple(found)
@@ -171,17 +175,14 @@ def top_of(num_networks: int, top: int) -> int:
     return max(1, min(top, num_networks // 5))
 
 
-def unit_of(groups: Sequence[Compared]) -> Unit:
+def unit_of(samples: Sequence[Sample]) -> Unit:
     """Return what is drawn: families, or networks where a field has too few families."""
-    whole = [group for group in groups if 0 in group.places]  # plain accuracy knows every row
-    few = any(len(group.families("families")) < MIN_UNITS for group in whole)
-    return "networks" if few else "families"
+    families = [{network.family for network, _ in sample.rows} for sample in samples]
+    return "networks" if min(map(len, families)) < MIN_UNITS else "families"
 
 
-def drawn_families(
-    groups: Sequence[Compared], unit: Unit, rng: np.random.Generator
-) -> dict[str, int]:
+def drawn_families(groups: Sequence[Compared], rng: np.random.Generator) -> dict[str, int]:
     """Draw as many families as all groups together have, and say how often each was drawn."""
-    names = sorted({name for group in groups for name in group.families(unit)})
+    names = sorted({name for group in groups for name in group.families})
     counts = np.bincount(rng.integers(len(names), size=len(names)), minlength=len(names))
     return {name: int(count) for name, count in zip(names, counts, strict=True) if count}

@@ -6,7 +6,7 @@ from deltanas_agent.studies.trainings import Field, Network, Training
 from deltanas_repo_store.errors import ConfigError
 from tests.agent.studies.fields_for_tests import field_of, noisy_field
 
-DESIGN = Design(draws=20, resamples=1000)
+DESIGN = Design(draws=5, resamples=100)
 
 
 def of(result: FieldResult, proxy: str) -> ProxyResult:
@@ -16,7 +16,8 @@ def of(result: FieldResult, proxy: str) -> ProxyResult:
 
 def test_a_proxy_that_is_better_is_found_and_one_that_is_not_is_not() -> None:
     fields = [noisy_field("cifar-10", seed=1), noisy_field("svhn", seed=2)]
-    overall = {each.proxy: each for each in study_proxies(fields, DESIGN).overall}
+    design = Design(draws=5, resamples=1000)
+    overall = {each.proxy: each for each in study_proxies(fields, design).overall}
     assert overall["epoch 3"].verdict == "better"
     assert overall["epoch 3"].num_better == 2
     assert overall["epoch 1"].verdict == "not told apart"
@@ -55,8 +56,9 @@ def test_a_network_that_was_trained_often_counts_once() -> None:
     often = tuple(Training({1: 0.5 + rng.random() / 9, 50: 0.9}) for _ in range(500))
     plain = noisy_field()
     with_it = Field(plain.name, (*plain.networks, Network("often", "often", often)))
+    design = Design(draws=50, resamples=100)
     before, after = (
-        of(study_proxies([field], DESIGN).fields[0], "epoch 1").spearman.estimate.value
+        of(study_proxies([field], design).fields[0], "epoch 1").spearman.estimate.value
         for field in (plain, with_it)
     )
     assert abs(before - after) < 0.1

@@ -5,9 +5,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from deltanas_agent.studies.statistics import (
+    MAX_PAIRED,
     holm,
     interval,
     kendall,
+    kendall_p,
     p_of_draws,
     p_of_resamples,
     recall,
@@ -24,13 +26,19 @@ def test_correlations_and_their_p_values_are_scipys_ties_included(
     x, y = (np.array(each, dtype=float) for each in zip(*pairs, strict=True))
     if len(set(x)) == 1 or len(set(y)) == 1:
         assert spearman(x[None], y)[0] == 0.0
-        assert kendall(x[None], y)[0][0] == 0.0
+        assert kendall(x[None], y)[0] == 0.0
         return
     theirs = stats.spearmanr(x, y)
     [rho] = spearman(x[None], y)
     assert rho == pytest.approx(theirs.statistic)
     assert spearman_p(np.array([rho]), len(x))[0] == pytest.approx(theirs.pvalue, abs=1e-6)
-    assert kendall(x[None], y)[0][0] == pytest.approx(stats.kendalltau(x, y).statistic)
+    assert kendall(x[None], y)[0] == pytest.approx(stats.kendalltau(x, y).statistic)
+    assert kendall_p(x[None], y)[0] == stats.kendalltau(x, y).pvalue
+
+
+def test_many_networks_are_correlated_as_few_are() -> None:
+    x, y = np.random.default_rng(0).integers(0, 50, (2, MAX_PAIRED + 1)).astype(float)
+    assert kendall(x[None], y)[0] == pytest.approx(stats.kendalltau(x, y).statistic)
 
 
 def test_a_ranking_correlates_with_itself_and_against_its_reverse() -> None:

@@ -100,8 +100,7 @@ def _task(brief: Brief) -> str:
     return (
         f"The network in net.py classifies images of {brief.dataset}: {brief.num_classes} classes, "
         f"inputs of shape {brief.in_shape}. It is trained for {epochs} and scored by its accuracy "
-        f"on other images.{known}"
-        + (f"\nWhat is wanted: {brief.goal}" if brief.goal else "")
+        f"on other images.{known}" + (f"\nWhat is wanted: {brief.goal}" if brief.goal else "")
     )
 
 
