@@ -19,8 +19,9 @@ quickstart: $(VENV)/.installed
 test: lint
 	$(PYTEST)
 
-test-all: lint
-	$(PYTEST) -m ""
+# The slow ones one after the other: two clusters of Ray do not share a machine.
+test-all: test
+	$(BIN)/pytest -m slow
 
 # Writes what clients see of the MCP server anew, and the README's table: look at the diff.
 surface: $(VENV)/.installed-dev
