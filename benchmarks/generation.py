@@ -24,7 +24,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from deltanas_mcp.settings import cache_folder
+from deltanas_mcp.folders import cache_folder
 from deltanas_repo_store.baselines import baselines
 from deltanas_tools.delta_grammar import DeltaGrammar
 from deltanas_tools.language_models import Generation, LanguageModel, Message, ModelSpec, Sampling

@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from deltanas_mcp.settings import cache_folder, data_source, parse_measurement
+from deltanas_mcp.folders import cache_folder, data_source
+from deltanas_mcp.settings import parse_measurement
 from deltanas_repo_store.errors import DeltaNasError
 from deltanas_repo_store.repository.git import GitRepository
 from deltanas_tools.datasets import availability, names

@@ -1,17 +1,21 @@
-"""Settings: run configurations from TOML files, and the places that the environment names."""
+"""Settings: run configurations from TOML files, and what the environment says of them."""
 
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from deltanas_agent.config import Measurement, RunConfig
-from deltanas_agent.executors import Cluster
 from deltanas_repo_store.errors import ConfigError
 from deltanas_repo_store.queries import Wanted
 from deltanas_tools.finetune_lora.settings import LoraSettings
+
+if TYPE_CHECKING:
+    from deltanas_agent.executors import Cluster
 
 
 def load_run_config(path: Path, *, model: Path | None = None) -> RunConfig:
@@ -123,12 +127,14 @@ def parse_devices(names: str, per_device: int, measurement: Measurement) -> tupl
     return tuple(device for device in devices for _ in range(per_device))
 
 
-def parse_cluster(address: str, names: str, per_device: int, measurement: Measurement) -> Cluster:
+def parse_cluster(address: str, names: str, per_device: int, measurement: Measurement) -> "Cluster":
     """Return how a Ray cluster is used; ``names`` is a kind of device, or empty.
 
     Raises:
         ConfigError: it names none, or another kind than the run's, or one GPU of many.
     """
+    from deltanas_agent.executors import Cluster
+
     if names not in ("", "cpu", "cuda"):
         raise ConfigError(
             f"on a cluster --devices is cpu or cuda, not {names!r}: each node has its own"
@@ -167,17 +173,23 @@ def _fault(location: tuple[int | str, ...], kind: str, message: str) -> str:
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    known = RunConfig.model_fields
+    """Return the keys of the table that a key is in, however it is nested."""
+    kind: object = RunConfig
     for part in location[:-1]:
-        known = getattr(known[str(part)].annotation, "model_fields", {})
-    return sorted(known)
+        table = _table(kind)
+        # What has no table is a mapping from names, such as those of arms, to tables.
+        kind = get_args(kind)[-1] if table is None else table.model_fields[str(part)].annotation
+    table = _table(kind)
+    return sorted(table.model_fields) if table else []
 
 
-def cache_folder() -> Path:
-    """Return where prepared data sets are kept: ``$DELTANAS_CACHE`` or the user's cache."""
-    if own := os.environ.get("DELTANAS_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "deltanas"
+def _table(kind: object) -> type[BaseModel] | None:
+    """Return the model of a table: itself, or the one that may be None; of a mapping, none."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind
+    if get_origin(kind) is Mapping:
+        return None
+    return next((each for each in map(_table, get_args(kind)) if each), None)
 
 
 def secret(variable: str | None) -> str:
@@ -191,9 +203,3 @@ def secret(variable: str | None) -> str:
     if not (value := os.environ.get(variable, "")):
         raise ConfigError(f"the environment variable {variable} is to hold the key, and is not set")
     return value
-
-
-def data_source() -> Path | None:
-    """Return the folder with the user's own torchvision data, ``$DELTANAS_DATA``, if named."""
-    own = os.environ.get("DELTANAS_DATA")
-    return Path(own) if own else None

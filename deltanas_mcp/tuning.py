@@ -14,12 +14,8 @@ from deltanas_agent.events import Tuning as Begun
 from deltanas_agent.finetuning import Judge, Judged, Made, briefs_of, examples_of
 from deltanas_agent.gains import Gains
 from deltanas_agent.trial import Trial, Tried
-from deltanas_mcp.settings import (
-    cache_folder,
-    model_settings,
-    parse_measurement,
-    parse_run_config,
-)
+from deltanas_mcp.folders import cache_folder
+from deltanas_mcp.settings import model_settings, parse_measurement, parse_run_config
 from deltanas_mcp.wiring import Workbench, adapter_folder, open_workbench, search_config
 from deltanas_repo_store.adapters import Adapters
 from deltanas_repo_store.errors import ConfigError
@@ -266,6 +262,7 @@ def _train(model: Model, corpus: Corpus, settings: LoraSettings, watch: Watch) -
 
 
 def _with_adapter(bench: Workbench, config: RunConfig, folder: Path | None) -> Proposer:
+    bench.forget_models()  # those of the trial before: a machine may have room for one alone
     local = config.model.local.model_copy(update={"adapter": folder})
     model = config.model.model_copy(update={"local": local})
     return bench.proposer(config.model_copy(update={"model": model}))

@@ -13,7 +13,8 @@ from deltanas_agent.executors import Cluster, Executor, LocalExecutor
 from deltanas_agent.spending import spent_by
 from deltanas_agent.submit import KIND, RULES
 from deltanas_agent.trainers import Place, Trainers
-from deltanas_mcp.settings import cache_folder, data_source, parse_run_config, secret
+from deltanas_mcp.folders import cache_folder, data_source
+from deltanas_mcp.settings import parse_run_config, secret
 from deltanas_repo_store.adapters import AdapterEntry, Adapters
 from deltanas_repo_store.baselines import baseline_names, baselines
 from deltanas_repo_store.errors import ConfigError

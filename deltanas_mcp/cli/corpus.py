@@ -61,7 +61,8 @@ def build(
     """
     from deltanas_agent.corpora import Cancelled, build_corpus
     from deltanas_mcp.cli.dataset_progress import dataset_progress
-    from deltanas_mcp.settings import cache_folder, parse_measurement
+    from deltanas_mcp.folders import cache_folder
+    from deltanas_mcp.settings import parse_measurement
     from deltanas_mcp.tuning import BUILDS
     from deltanas_mcp.wiring import open_workbench
     from deltanas_tools.finetune_lora.corpus import write_corpus

@@ -73,9 +73,7 @@ def show(
         return
     typer.echo("\n".join(_facts(job)))
     if log := there.log(job_id, owner=None, lines=lines):
-        from deltanas_tools.sandbox.messages import clean_text
-
-        typer.echo(f"\nend of its log\n{clean_text(log)}")
+        typer.echo(f"\nend of its log\n{log}")
 
 
 @jobs.command()

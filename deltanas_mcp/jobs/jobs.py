@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from deltanas_mcp.jobs.processes import kill_tree
-from deltanas_mcp.jobs.records import Job, JobKind, JobState
+from deltanas_mcp.jobs.records import DEVICE_PATTERN, Job, JobKind, JobState
 from deltanas_mcp.jobs.table import JOBS, JobTable, job_of
 from deltanas_mcp.jobs.tending import tend
 from deltanas_repo_store.errors import ConfigError, JobError
@@ -27,7 +27,6 @@ CANCEL_SECONDS = 0.6
 KILL_SECONDS = 0.5
 LOOK_SECONDS = 0.02
 MAX_LOG_BYTES = 64 * 1024
-DEVICE_PATTERN = r"cpu|cuda(:\d+)?"
 _ENDED = "state NOT IN ('queued', 'running')"
 
 
@@ -138,7 +137,7 @@ class Jobs:
         return self._row(job_id, owner)
 
     def log(self, job_id: str, *, owner: str | None, lines: int = 50) -> str:
-        """Return the end of what a job has printed.
+        """Return the end of what a job has printed, without control characters: safe to show.
 
         Raises:
             JobError: there is no such job, or it is another owner's.
@@ -151,7 +150,9 @@ class Jobs:
                 text = file.read().decode(errors="replace")
         except FileNotFoundError:
             return ""
-        return "\n".join(text.splitlines()[-lines:]) if lines > 0 else ""
+        from deltanas_tools.sandbox.messages import clean_text  # not at the start of a server
+
+        return "\n".join(clean_text(text).splitlines()[-lines:]) if lines > 0 else ""
 
     def changes(self) -> int:
         """Return a number that grows whenever any job changes."""

@@ -9,9 +9,10 @@ from deltanas_mcp.work.records import JobKind
 from deltanas_repo_store.records import Record
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+DEVICE_PATTERN = r"cpu|cuda(:\d+)?"
 ENDED: tuple[JobState, ...] = ("done", "failed", "cancelled")
 
-__all__ = ["ENDED", "Job", "JobKind", "JobState"]
+__all__ = ["DEVICE_PATTERN", "ENDED", "Job", "JobKind", "JobState"]
 
 
 class Job(Record):

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from deltanas_mcp.folders import cache_folder
 from deltanas_mcp.jobs.locks import DeviceLock, FileLock
 from deltanas_mcp.jobs.performing import Performing
 from deltanas_mcp.jobs.processes import reap
@@ -40,7 +41,7 @@ class Worker:
 
     def __init__(self, rows: Rows, idle_seconds: float) -> None:
         self._rows = rows
-        self._lock = DeviceLock(_devices(), rows.device)
+        self._lock = DeviceLock(cache_folder() / "devices", rows.device)
         self._idle_seconds = idle_seconds
         self._performing: Performing | None = None
         self._is_told = False
@@ -181,13 +182,6 @@ def main() -> None:
     worker = Worker(rows, float(idle_seconds))
     signal.signal(signal.SIGTERM, worker.tell)
     worker.serve(role)
-
-
-def _devices() -> Path:
-    # It imports more than this process needs otherwise.
-    from deltanas_mcp.settings import cache_folder
-
-    return cache_folder() / "devices"
 
 
 if __name__ == "__main__":

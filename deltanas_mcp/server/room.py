@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deltanas_mcp.jobs import Job, Jobs
@@ -55,20 +56,43 @@ class ServerRoom:
         with self._working:
             yield bench
 
-    def submit(self, asked: "JobArguments", *, owner: str, device: str = "", key: str = "") -> Job:
-        """Start a job, or find the one that the key started.
+    def submit(self, asked: "JobArguments", *, owner: str, device: str, key: str) -> Job:
+        """Start a job on a device, or find the one that the key started.
 
         Raises:
-            ConfigError: the server has no such device.
             JobError: the queue is full, or the key was used for something else.
         """
         return self.jobs.submit(
             asked.kind,
             asked.model_dump(mode="json"),
             owner=owner,
-            device=self.device(device),
+            device=device,
             idempotency_key=key,
         )
+
+    def model_device(self) -> str:
+        """Return where the server's model computes; the CPU asks one that is behind a server.
+
+        Raises:
+            ConfigError: there is no model, or its file cannot be understood.
+        """
+        from deltanas_mcp.work.propose import with_model
+
+        config = with_model(self.model())
+        return config.model.local.device if config.proposer == "transformers" else "cpu"
+
+    def model(self) -> Path:
+        """Return the file of the server's model.
+
+        Raises:
+            ConfigError: the server has none.
+        """
+        if self.settings.model is None:
+            raise ConfigError(
+                "this server has no language model: a person starts it with --model FILE; "
+                "proposer: mutation needs none, and with proposer: caller you write the delta"
+            )
+        return self.settings.model.absolute()
 
     def device(self, name: str) -> str:
         """Return a device of this server; the first where ``name`` is empty.

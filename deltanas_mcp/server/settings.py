@@ -5,9 +5,10 @@ from typing import Annotated
 
 from pydantic import Field
 
+from deltanas_mcp.jobs.records import DEVICE_PATTERN
 from deltanas_repo_store.records import Record
 
-Device = Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")]
+Device = Annotated[str, Field(pattern=f"^({DEVICE_PATTERN})$")]
 
 
 class ServerSettings(Record):

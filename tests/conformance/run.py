@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deltanas_mcp.wiring import create_store
+from tests.clients.environments import NotAvailable
 from tests.conformance.outcomes import REVISIONS, Outcome, outcomes, scenarios
-from tests.conformance.programs import FOLDER, Programs, UnavailableError, installed
+from tests.conformance.programs import FOLDER, Programs, installed
 
 ROOT = FOLDER.parent
 TRAINING = {"candidate": "plain-cnn", "dataset": "digits", "wait_s": 0}
@@ -113,7 +114,7 @@ def main() -> int:
         home = Path(folder)
         try:
             programs = installed(home)
-        except UnavailableError as error:
+        except NotAvailable as error:
             sys.stdout.write(f"SKIPPED: {error}\n")
             return 0
         found = []

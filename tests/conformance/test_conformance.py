@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.programs import UnavailableError, installed
+from tests.clients.environments import NotAvailable
+from tests.conformance.programs import installed
 from tests.conformance.run import findings
 
 
@@ -12,7 +13,7 @@ from tests.conformance.run import findings
 def test_the_official_suite_and_the_inspector_find_nothing(tmp_path: Path) -> None:
     try:
         programs = installed(tmp_path)
-    except UnavailableError as error:
+    except NotAvailable as error:
         pytest.skip(str(error))
     found = list(findings(programs, tmp_path))
     assert [each.line() for each in found if each.verdict == "FAILED"] == []

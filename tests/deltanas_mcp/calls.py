@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from mcp import Client
 from mcp.types import CallToolResult, TextContent
 
 Era = Literal["auto", "legacy"]
@@ -20,3 +21,11 @@ def refusal(result: CallToolResult) -> str:
     [content] = result.content
     assert isinstance(content, TextContent)
     return content.text
+
+
+async def ended(client: Client, job: dict[str, Any]) -> dict[str, Any]:
+    """Wait for a job, as an assistant does."""
+    while not job["ended_at"]:
+        call = {"job_id": job["job_id"], "wait_s": 45}
+        job = facts(await client.call_tool("get_job", call))
+    return job

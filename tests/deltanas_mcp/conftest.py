@@ -10,6 +10,9 @@ import pytest
 from mcp.server import MCPServer
 
 from deltanas_mcp import wiring
+from deltanas_mcp.jobs import Jobs
+from deltanas_mcp.jobs.locks import try_lock
+from deltanas_mcp.jobs.table import JobTable
 from deltanas_mcp.server import ServerSettings, build_server
 from deltanas_mcp.wiring import Workbench, open_store
 from deltanas_repo_store.baselines import baselines
@@ -80,3 +83,30 @@ def era(request: pytest.FixtureRequest) -> Era:
 def server(store_path: Path) -> MCPServer:
     """The real server, in memory, over a store with two baselines."""
     return build_server(ServerSettings(store=store_path))
+
+
+@pytest.fixture
+def queued_jobs(store_path: Path) -> Generator[Jobs]:
+    """The store's jobs, which stay queued: nobody may work while this test has the role."""
+    role = try_lock(JobTable(store_path).role("cpu"))
+    assert role is not None
+    yield Jobs(store_path)
+    role.release()
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A language model of a real class, tiny and random, as a user has one."""
+    # They import torch and transformers, which few of these tests need.
+    import torch
+
+    from tests.tools.finetune_lora.tiny_models import llama_config, tiny_model
+
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    config = llama_config()
+    config.max_position_embeddings = 8192
+    made = tiny_model(config)
+    made.model.save_pretrained(folder)
+    made.tokenizer.save_pretrained(folder)
+    return folder

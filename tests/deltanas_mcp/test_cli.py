@@ -27,6 +27,11 @@ def test_every_shipped_configuration_loads(path: Path) -> None:
     [
         pytest.param("cylces = 3\n", "'cylces'", id="an unknown key"),
         pytest.param("[measurement]\nepoch = 3\n", "'measurement.epoch'", id="a nested one"),
+        pytest.param(
+            "[tuning.lora]\nrnak = 3\n", r"'tuning\.lora\.rnak'; known here: accum", id="a deep one"
+        ),
+        pytest.param("[arms.a.model]\nx = 3\n", r"x'; known here: answer", id="one of an arm"),
+        pytest.param("[model.server]\nx = 3\n", r"x'; known here: adapter", id="one of a server"),
         pytest.param("cycles = 0\n", "'cycles'", id="out of range"),
         pytest.param("cycles = \n", "not TOML", id="not TOML"),
     ],

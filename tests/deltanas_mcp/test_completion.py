@@ -1,6 +1,5 @@
 """Completion of names and ids."""
 
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,6 @@ from mcp.server import MCPServer
 from mcp.types import Completion, PromptReference, ResourceTemplateReference
 
 from deltanas_mcp.jobs import Jobs
-from deltanas_mcp.jobs.locks import try_lock
-from deltanas_mcp.jobs.table import JobTable
 from deltanas_mcp.wiring import open_store
 from deltanas_repo_store.records import Architecture
 from tests.deltanas_mcp.calls import Era
@@ -29,14 +26,6 @@ def candidate(store_path: Path) -> str:
         begun = pending(store.resolve("plain-cnn"))
         store.reserve(begun)
         return store.finish(kept(begun))
-
-
-@pytest.fixture
-def jobs(store_path: Path) -> Generator[Jobs]:
-    role = try_lock(JobTable(store_path).role("cpu"))
-    assert role is not None
-    yield Jobs(store_path)
-    role.release()
 
 
 async def completed(
@@ -89,9 +78,11 @@ async def test_files_data_sets_and_runs_are_completed(server: MCPServer, era: Er
     assert runs.values == ["night"]
 
 
-async def test_only_ones_own_jobs_are_offered(server: MCPServer, jobs: Jobs, era: Era) -> None:
-    mine = jobs.submit("train", {"candidate": "plain-cnn"}, owner="local")
-    jobs.submit("train", {"candidate": "plain-cnn"}, owner="somebody")
+async def test_only_ones_own_jobs_are_offered(
+    server: MCPServer, queued_jobs: Jobs, era: Era
+) -> None:
+    mine = queued_jobs.submit("train", {"candidate": "plain-cnn"}, owner="local")
+    queued_jobs.submit("train", {"candidate": "plain-cnn"}, owner="somebody")
     async with Client(server, mode=era) as client:
         found = await completed(client, "deltanas://jobs/{job_id}", "job_id", "")
     assert found.values == [mine.id]

@@ -28,6 +28,16 @@ top = 1
 """
 
 
+# A shell that starts us in the background has SIGINT ignored; a terminal has not.
+PROGRAM = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from deltanas_mcp.cli import main
+main()
+"""
+AT_A_TERMINAL = [sys.executable, "-u", "-c", PROGRAM]
+
+
 def start(store: Path, config: Path, cache: Path, *, places: int = 1) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", "from deltanas_mcp.cli import main; main()"]
     command += ["run", str(config), "--store", str(store), "--if-exists", "resume"]
@@ -102,15 +112,8 @@ def test_an_interrupted_run_says_how_to_go_on(
 ) -> None:
     config = tmp_path / "night.toml"
     config.write_text(CONFIG)
-    # A shell that starts us in the background has SIGINT ignored; a terminal has not.
-    program = (
-        "import signal\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from deltanas_mcp.cli import main\n"
-        "main()"
-    )
     with subprocess.Popen(
-        [sys.executable, "-u", "-c", program, "run", str(config), "--store", str(store_path)],
+        [*AT_A_TERMINAL, "run", str(config), "--store", str(store_path)],
         cwd=ROOT,
         env={**os.environ, "DELTANAS_CACHE": str(cache)},
         stdout=subprocess.PIPE,
@@ -138,14 +141,8 @@ def test_what_is_under_way_is_finished_at_the_first_interrupt_and_left_at_the_se
         store.import_baseline("sleeper", slow.model_copy(update={"source": source}))
     config = tmp_path / "night.toml"
     config.write_text('baselines = ["sleeper"]\n[replication]\nseeds = 1\n')
-    program = (
-        "import signal\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from deltanas_mcp.cli import main\n"
-        "main()"
-    )
     with subprocess.Popen(
-        [sys.executable, "-u", "-c", program, "run", str(config), "--store", str(store_path)],
+        [*AT_A_TERMINAL, "run", str(config), "--store", str(store_path)],
         cwd=ROOT,
         env={**os.environ, "DELTANAS_CACHE": str(cache)},
         stdout=subprocess.DEVNULL,

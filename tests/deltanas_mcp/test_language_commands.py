@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from typer.testing import CliRunner, Result
 
 from deltanas_agent.slots import slot_of_key
@@ -20,7 +19,6 @@ from deltanas_repo_store.baselines import baselines
 from deltanas_repo_store.errors import ConfigError
 from deltanas_tools.finetune_lora.corpus.files import write_corpus
 from tests.tools.finetune_lora.corpus.pairs_for_tests import corpus, network, pair
-from tests.tools.finetune_lora.tiny_models import llama_config, tiny_model
 
 PLAIN = baselines()["plain-cnn"]
 CONFIG = """
@@ -50,18 +48,6 @@ layers = 2
 accumulation = 1
 targets = ["q_proj"]
 """
-
-
-@pytest.fixture(scope="module")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    config = llama_config()
-    config.max_position_embeddings = 8192
-    made = tiny_model(config)
-    made.model.save_pretrained(folder)
-    made.tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from mcp.types import (
 )
 
 from deltanas_mcp.jobs import Jobs
-from deltanas_mcp.jobs.locks import try_lock
 from deltanas_mcp.jobs.table import JobTable
 from deltanas_mcp.server.watching import MAX_WATCHED
 from deltanas_mcp.wiring import open_store
@@ -41,15 +40,6 @@ Next = Callable[[], Awaitable[str]]
 def store(store_path: Path) -> Generator[Store]:
     with open_store(store_path) as opened:
         yield opened
-
-
-@pytest.fixture
-def jobs(store_path: Path) -> Generator[Jobs]:
-    """The store's jobs, which stay queued: nobody may work while this test has the role."""
-    role = try_lock(JobTable(store_path).role("cpu"))
-    assert role is not None
-    yield Jobs(store_path)
-    role.release()
 
 
 async def subscribe(client: Client, uri: str) -> None:
@@ -106,38 +96,40 @@ async def test_both_eras_are_told_that_resources_can_be_watched(
         assert client.server_capabilities.resources.subscribe
 
 
-async def test_a_job_that_somebody_ends_is_told_of(server: MCPServer, jobs: Jobs, era: Era) -> None:
-    job = jobs.submit("train", {"candidate": "plain-cnn"}, owner="local")
+async def test_a_job_that_somebody_ends_is_told_of(
+    server: MCPServer, queued_jobs: Jobs, era: Era
+) -> None:
+    job = queued_jobs.submit("train", {"candidate": "plain-cnn"}, owner="local")
     async with listening(server, era, f"deltanas://jobs/{job.id}") as changed:
-        jobs.cancel(job.id, owner="local")
+        queued_jobs.cancel(job.id, owner="local")
         assert await changed() == f"deltanas://jobs/{job.id}"
 
 
 async def test_only_what_changed_is_told_of(
-    server: MCPServer, store: Store, jobs: Jobs, era: Era
+    server: MCPServer, store: Store, queued_jobs: Jobs, era: Era
 ) -> None:
-    job = jobs.submit("train", {"candidate": "plain-cnn"}, owner="local")
-    other = jobs.submit("train", {"candidate": "plain-cnn"}, owner="local")
+    job = queued_jobs.submit("train", {"candidate": "plain-cnn"}, owner="local")
+    other = queued_jobs.submit("train", {"candidate": "plain-cnn"}, owner="local")
     uris = [f"deltanas://jobs/{each.id}" for each in (job, other)]
     async with listening(server, era, NET, BOARD, INDEX, *uris) as changed:
         store.add_evaluation(store.resolve("shuffle-net"), evaluation(0.5))
         assert {await changed(), await changed()} == {BOARD, INDEX}
-        jobs.cancel(other.id, owner="local")
+        queued_jobs.cancel(other.id, owner="local")
         assert await changed() == uris[1]
         store.add_evaluation(store.resolve("plain-cnn"), evaluation(0.6))
         assert {await changed(), await changed(), await changed()} == {NET, BOARD, INDEX}
 
 
 async def test_a_log_that_grew_is_told_of_once_the_job_says_so(
-    server: MCPServer, jobs: Jobs, store_path: Path, era: Era
+    server: MCPServer, queued_jobs: Jobs, store_path: Path, era: Era
 ) -> None:
     silent, job = (
-        jobs.submit("train", {"candidate": "plain-cnn"}, owner="local") for _ in range(2)
+        queued_jobs.submit("train", {"candidate": "plain-cnn"}, owner="local") for _ in range(2)
     )
     uris = [f"deltanas://jobs/{each.id}/log" for each in (silent, job)]
     async with listening(server, era, *uris) as changed:
         JobTable(store_path).log(job.id).write_text("epoch 1\n", encoding="utf-8")
-        jobs.cancel(silent.id, owner="local")
+        queued_jobs.cancel(silent.id, owner="local")
         assert await changed() == uris[1]
 
 
@@ -190,8 +182,8 @@ async def test_a_subscription_can_be_ended(server: MCPServer, store: Store) -> N
     assert heard == [NET]
 
 
-async def test_another_owners_job_is_not_watched(server: MCPServer, jobs: Jobs) -> None:
-    job = jobs.submit("train", {"candidate": "plain-cnn"}, owner="somebody")
+async def test_another_owners_job_is_not_watched(server: MCPServer, queued_jobs: Jobs) -> None:
+    job = queued_jobs.submit("train", {"candidate": "plain-cnn"}, owner="somebody")
     uri = f"deltanas://jobs/{job.id}"
     async with (
         Client(server) as client,

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from typer.testing import CliRunner
 
 from deltanas_agent.config import RunConfig
@@ -13,21 +12,8 @@ from deltanas_mcp.cli import app
 from deltanas_mcp.wiring import begin_search, open_store
 from deltanas_repo_store.adapters import Adapters
 from deltanas_repo_store.baselines import baselines
-from tests.tools.finetune_lora.tiny_models import llama_config, tiny_model
 
 PAPER = sorted((Path(__file__).parents[2] / "configs" / "paper").glob("*.toml"))
-
-
-@pytest.fixture(scope="module")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    config = llama_config()
-    config.max_position_embeddings = 8192
-    made = tiny_model(config)
-    made.model.save_pretrained(folder)
-    made.tokenizer.save_pretrained(folder)
-    return folder
 
 
 def reduced(path: Path, model: Path) -> RunConfig:

@@ -12,7 +12,6 @@ from mcp.server import MCPServer
 from mcp.types import INVALID_PARAMS, TextResourceContents
 
 from deltanas_mcp.jobs import Jobs
-from deltanas_mcp.jobs.locks import try_lock
 from deltanas_mcp.jobs.table import JobTable
 from deltanas_mcp.server import ServerSettings, build_server
 from deltanas_mcp.server.resources import store_views
@@ -45,15 +44,6 @@ def child(store: Store) -> ArchitectureId:
     begun = pending(parent)
     store.reserve(begun)
     return store.finish(kept(begun, architecture=made))
-
-
-@pytest.fixture
-def jobs(store_path: Path) -> Generator[Jobs]:
-    """The store's jobs, which stay queued: nobody may work while this test has the role."""
-    role = try_lock(JobTable(store_path).role("cpu"))
-    assert role is not None
-    yield Jobs(store_path)
-    role.release()
 
 
 async def read(client: Client, uri: str) -> str:
@@ -245,9 +235,11 @@ async def test_a_run_says_how_it_stands_and_keeps_its_model_to_itself(
     assert "secret" not in json.dumps(found)
 
 
-async def test_a_job_is_shown_to_its_owner_alone(server: MCPServer, jobs: Jobs, era: Era) -> None:
-    mine = jobs.submit("train", {"candidate": "plain-cnn"}, owner="local")
-    other = jobs.submit("train", {"candidate": "plain-cnn"}, owner="somebody")
+async def test_a_job_is_shown_to_its_owner_alone(
+    server: MCPServer, queued_jobs: Jobs, era: Era
+) -> None:
+    mine = queued_jobs.submit("train", {"candidate": "plain-cnn"}, owner="local")
+    other = queued_jobs.submit("train", {"candidate": "plain-cnn"}, owner="somebody")
     async with Client(server, mode=era) as client:
         found = await read_json(client, f"deltanas://jobs/{mine.id}")
         with pytest.raises(MCPError) as hidden:
@@ -261,14 +253,14 @@ async def test_a_job_is_shown_to_its_owner_alone(server: MCPServer, jobs: Jobs, 
 
 
 async def test_the_log_of_a_job_is_safe_to_print(
-    server: MCPServer, jobs: Jobs, store_path: Path, era: Era
+    server: MCPServer, queued_jobs: Jobs, store_path: Path, era: Era
 ) -> None:
-    job = jobs.submit("train", {"candidate": "plain-cnn"}, owner="local")
+    job = queued_jobs.submit("train", {"candidate": "plain-cnn"}, owner="local")
     lines = "".join(f"line {number}\n" for number in range(1000))
     JobTable(store_path).log(job.id).write_text(f"{lines}{ESCAPE}end\n", encoding="utf-8")
     async with Client(server, mode=era) as client:
         log = await read(client, f"deltanas://jobs/{job.id}/log")
-    assert log.endswith("line 999\n\\x1b[2Jend")
+    assert log.endswith("line 999\n\N{REPLACEMENT CHARACTER}[2Jend")
     assert "line 1\n" not in log
 
 

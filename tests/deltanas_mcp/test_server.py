@@ -21,7 +21,7 @@ from deltanas_mcp.wiring import open_store
 from deltanas_repo_store.baselines import baselines
 from deltanas_repo_store.entries import KeptEntry, RejectedEntry
 from deltanas_repo_store.store import Store
-from tests.deltanas_mcp.calls import Era, facts, refusal
+from tests.deltanas_mcp.calls import Era, ended, facts, refusal
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
@@ -76,10 +76,8 @@ async def test_an_assistant_can_work_from_the_list_to_a_commit(
         parent = facts(await client.call_tool("get_architecture", {"architecture": "plain-cnn"}))
         assert "class Net" in parent["source"]
         candidate = await _novel_candidate(client)
-        job = facts(await client.call_tool("train_one_epoch", {"candidate": candidate}))
-        while not job["ended_at"]:
-            call = {"job_id": job["job_id"], "wait_s": 45}
-            job = facts(await client.call_tool("get_job", call))
+        begun = facts(await client.call_tool("train_one_epoch", {"candidate": candidate}))
+        job = await ended(client, begun)
     trained = job["training"]
     assert (job["state"], trained["status"]) == ("done", "kept")
     assert trained["accuracy"] > 0.2
@@ -192,9 +190,12 @@ async def test_a_network_can_be_imported_as_a_baseline(
     assert store.get(store.resolve("mine")).hparams["lr"] == 0.03
 
 
-async def test_a_long_source_is_shown_in_parts(server: MCPServer, store: Store, era: Era) -> None:
+@pytest.mark.parametrize("end", ["", "# " + "x" * 100_000], ids=["short lines", "a long line"])
+async def test_a_long_source_is_shown_in_parts(
+    server: MCPServer, store: Store, era: Era, end: str
+) -> None:
     whole = baselines()["wide-net"]
-    source = whole.source + "".join(f"# line {number}\n" for number in range(9000))
+    source = whole.source + "".join(f"# line {number}\n" for number in range(9000)) + end
     store.import_baseline("long", whole.model_copy(update={"source": source}))
     parts: list[str] = []
     line: int | None = 1

@@ -16,7 +16,7 @@ from deltanas_mcp.server import ServerSettings, build_server
 from deltanas_mcp.wiring import open_store
 from deltanas_repo_store.baselines import baselines
 from deltanas_repo_store.entries import KeptEntry
-from tests.deltanas_mcp.calls import Era, facts, refusal
+from tests.deltanas_mcp.calls import Era, ended, facts, refusal
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
@@ -34,14 +34,6 @@ def sleeper(store_path: Path) -> str:
     with open_store(store_path) as store:
         store.import_baseline("sleeper", sleeping)
     return "sleeper"
-
-
-async def ended(client: Client, job: dict[str, Any]) -> dict[str, Any]:
-    """Wait for a job, as an assistant does."""
-    while not job["ended_at"]:
-        call = {"job_id": job["job_id"], "wait_s": 45}
-        job = facts(await client.call_tool("get_job", call))
-    return job
 
 
 async def test_a_call_that_does_not_wait_answers_with_a_job(

@@ -1,17 +1,17 @@
 """A server with a language model: it writes deltas, searches and is tuned, all in jobs."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 from mcp import Client
 
+from deltanas_mcp.jobs import Jobs
+from deltanas_mcp.jobs.locks import try_lock
+from deltanas_mcp.jobs.table import JobTable
 from deltanas_mcp.server import ServerSettings, build_server
 from deltanas_mcp.wiring import open_store
 from deltanas_repo_store.baselines import baselines
-from tests.deltanas_mcp.calls import facts
-from tests.tools.finetune_lora.tiny_models import llama_config, tiny_model
+from tests.deltanas_mcp.calls import ended, facts
 
 pytestmark = pytest.mark.anyio
 MODEL = """
@@ -24,30 +24,11 @@ max_new_tokens = 40
 """
 
 
-@pytest.fixture(scope="module")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    config = llama_config()
-    config.max_position_embeddings = 8192
-    made = tiny_model(config)
-    made.model.save_pretrained(folder)
-    made.tokenizer.save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture
 def settings(store_path: Path, model_folder: Path, tmp_path: Path) -> ServerSettings:
     model = tmp_path / "tiny.toml"
     model.write_text(MODEL.format(folder=model_folder))
     return ServerSettings(store=store_path, model=model)
-
-
-async def ended(client: Client, job: dict[str, Any]) -> dict[str, Any]:
-    while not job["ended_at"]:
-        call = {"job_id": job["job_id"], "wait_s": 45}
-        job = facts(await client.call_tool("get_job", call))
-    return job
 
 
 async def test_the_servers_model_writes_where_there_is_one(settings: ServerSettings) -> None:
@@ -60,6 +41,23 @@ async def test_the_servers_model_writes_where_there_is_one(settings: ServerSetti
         call = {"parent": "plain-cnn", "delta": job["proposal"]["delta"], "dry_run": True}
         assert facts(await client.call_tool("apply_patch", call))["relaxations"] == []
     assert job["proposal"]["proposer"].startswith("tiny")
+
+
+async def test_a_job_waits_for_the_device_of_the_model_it_needs(
+    settings: ServerSettings, queued_jobs: Jobs
+) -> None:
+    assert settings.model is not None
+    text = settings.model.read_text()
+    settings.model.write_text(text.replace("[model.sampling]", 'device = "cuda"\n[model.sampling]'))
+    role = try_lock(JobTable(settings.store).role("cuda"))
+    assert role is not None
+    call = {"parent": "plain-cnn", "wait_s": 0}
+    async with Client(build_server(settings)) as client:
+        await client.call_tool("propose_delta", call)
+    [job] = queued_jobs.list(owner=None)
+    queued_jobs.cancel(job.id, owner=None)
+    role.release()
+    assert job.device == "cuda"
 
 
 @pytest.mark.slow

@@ -77,8 +77,12 @@ async def test_a_training_becomes_a_task_whose_result_is_its_jobs(knowing: Clien
     assert task["statusMessage"] == job["message"]
 
 
-async def test_what_a_failed_job_says_is_the_result_of_its_task(store_path: Path) -> None:
-    server = build_server(ServerSettings(store=store_path, model=store_path / "no-model.toml"))
+async def test_what_a_failed_job_says_is_the_result_of_its_task(
+    store_path: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model.toml"
+    model.write_text(f'[model.local]\nmodel = "{tmp_path / "nowhere"}"\n')
+    server = build_server(ServerSettings(store=store_path, model=model))
     async with Client(server, extensions=[KnowsTasks()]) as client:
         arguments = {"parent": "plain-cnn", "proposer": "local", "wait_s": 0}
         seed = await call(client, "propose_delta", **arguments)

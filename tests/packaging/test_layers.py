@@ -66,6 +66,12 @@ def test_help_loads_nothing_heavy() -> None:
     assert not loaded_by(program) & {*HEAVY, "pydantic"}
 
 
+@pytest.mark.parametrize("module", ["deltanas_mcp.server", "deltanas_mcp.jobs.worker"])
+def test_servers_and_workers_load_only_what_they_need_to_begin(module: str) -> None:
+    heavy = {"torch", "numpy", "git", "scipy", "datasketch", "transformers", "ray"}
+    assert not loaded_by(f"import {module}") & heavy
+
+
 @pytest.mark.parametrize(
     "module",
     [

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from types import TracebackType
-from typing import Self
 
 from deltanas_agent.executors.perform import perform
 from deltanas_agent.executors.port import Ended, Training, untold
@@ -23,19 +21,6 @@ class LocalExecutor:
     def __len__(self) -> int:
         """Return how many places there are."""
         return len(self._trainers)
-
-    def __enter__(self) -> Self:
-        """Return the executor; nothing is started yet."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the executor."""
-        self.close()
 
     def submit(self, training: Training, on_epoch: OnEpoch = untold) -> "Future[Ended]":
         """Train at the next place that is free."""

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from threading import Event, Lock, Thread
 from time import monotonic
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import ray
 from ray.exceptions import RayError, RayTaskError
@@ -72,19 +71,6 @@ class RayExecutor:
     def __len__(self) -> int:
         """Return how many places are up; 1 where there is none, so that something waits for it."""
         return max(1, sum(place.is_up and not place.is_gone for place in self._places))
-
-    def __enter__(self) -> Self:
-        """Return the executor, which looks for places already."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the executor."""
-        self.close()
 
     def submit(self, training: Training, on_epoch: OnEpoch = untold) -> "Future[Ended]":
         """Train at the next place of the cluster that is free."""

@@ -3,7 +3,7 @@
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 
 from deltanas_mcp.jobs import Job
-from deltanas_mcp.server.resources.cutting import end_of, printable
+from deltanas_mcp.server.resources.cutting import end_of
 from deltanas_mcp.server.room import ServerRoom
 from deltanas_repo_store.errors import JobError
 
@@ -24,11 +24,11 @@ def found_job(room: ServerRoom, job_id: str, owner: str) -> Job:
 
 
 def log_of(room: ServerRoom, job_id: str, owner: str) -> str:
-    """Return the end of a job's log, safe to print.
+    """Return the end of a job's log.
 
     Raises:
         ResourceNotFoundError: this owner has no such job.
     """
     found_job(room, job_id, owner)
-    text = printable(room.jobs.log(job_id, owner=owner, lines=LOG_LINES))
+    text = room.jobs.log(job_id, owner=owner, lines=LOG_LINES)
     return end_of(text, rest="a person has the whole of it on the server's machine")

@@ -8,6 +8,7 @@ from mcp.server import MCPServer
 from pydantic import Field
 
 from deltanas_mcp.answers import ArchitectureInfo, ArchitecturePage, ImportedBaseline
+from deltanas_mcp.server.resources.cutting import start_of
 from deltanas_mcp.server.room import ServerRoom
 from deltanas_mcp.server.told import add_tool, in_thread
 from deltanas_mcp.server.tools.arguments import Target
@@ -93,7 +94,11 @@ def _architecture(room: ServerRoom, name: str, from_line: int) -> ArchitectureIn
         source=shown,
         next_line=next_line,
         hparams_json=json.dumps(dict(found.hparams), sort_keys=True),
-        description=describe(store, architecture_id, with_source=False)[:MAX_SOURCE_CHARS],
+        description=start_of(
+            describe(store, architecture_id, with_source=False),
+            rest="the resource deltanas://architectures/{id}/diff/{other} has what it changed",
+            max_chars=MAX_SOURCE_CHARS,
+        ),
     )
 
 
@@ -105,7 +110,7 @@ def _cut(source: str, from_line: int) -> tuple[str, int | None]:
         chars += len(line)
         if chars > MAX_SOURCE_CHARS and count:
             return "".join(lines[:count]), from_line + count
-    return "".join(lines)[: 2 * MAX_SOURCE_CHARS], None
+    return "".join(lines), None
 
 
 def _imported(room: ServerRoom, name: str, source: str, hparams_json: str) -> ImportedBaseline:

@@ -1,7 +1,6 @@
 """Tools that start jobs: train_one_epoch, run_search, finetune_lora."""
 
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Literal
 
 from mcp.server import MCPServer
@@ -84,7 +83,7 @@ def _add_search(server: MCPServer, room: ServerRoom) -> None:
         max_minutes). Its result is in `search`.
         """
         with told_to_the_model():
-            model = _model(room) if proposer == "local" else None
+            model = room.model() if proposer == "local" else None
         values = {
             "run": run,
             "dataset": dataset,
@@ -120,7 +119,6 @@ def _add_tuning(server: MCPServer, room: ServerRoom) -> None:
             ),
         ] = None,
         seed: Seed = 42,
-        device: DeviceName = "",
         idempotency_key: Key = "",
         wait_s: Wait = 2,
     ) -> JobInfo:
@@ -136,19 +134,10 @@ def _add_tuning(server: MCPServer, room: ServerRoom) -> None:
             "rank": rank,
             "measure_on": measure_on,
             "seed": seed,
-            "model": room.settings.model and room.settings.model.absolute(),
+            "model": room.model() if room.settings.model else None,
         }
-        asked = partial(_tune, room, values, device, idempotency_key)
+        asked = partial(_tune, room, values, idempotency_key)
         return started(await wait_for_end(room, ctx, await in_thread(asked), wait_s))
-
-
-def _model(room: ServerRoom) -> Path:
-    if room.settings.model is None:
-        raise ConfigError(
-            "this server has no language model: a person starts it with --model FILE; "
-            "proposer: mutation needs none"
-        )
-    return room.settings.model.absolute()
 
 
 def _train(
@@ -171,7 +160,7 @@ def _train(
         TrainArguments, candidate=candidate, dataset=dataset, seed=seed, max_seconds=max_seconds
     )
     check_dataset(dataset)
-    return room.submit(asked, owner=current_owner(), device=device, key=key)
+    return room.submit(asked, owner=current_owner(), device=room.device(device), key=key)
 
 
 def _search(room: ServerRoom, values: dict[str, object], device: str, key: str) -> Job:
@@ -181,7 +170,8 @@ def _search(room: ServerRoom, values: dict[str, object], device: str, key: str) 
 
     asked = checked(SearchArguments, **values)
     store = room.store()
-    check_search(store, asked, room.device(device))
+    device = room.device(device)
+    check_search(store, asked, device)
     check_dataset(asked.dataset)
     there = {each.name for each in store.baselines()}
     if missing := sorted(set(asked.baselines) - there):
@@ -191,12 +181,13 @@ def _search(room: ServerRoom, values: dict[str, object], device: str, key: str) 
     return room.submit(asked, owner=current_owner(), device=device, key=key)
 
 
-def _tune(room: ServerRoom, values: dict[str, object], device: str, key: str) -> Job:
-    from deltanas_mcp.wiring import check_dataset
+def _tune(room: ServerRoom, values: dict[str, object], key: str) -> Job:
+    from deltanas_mcp.wiring import check_dataset, search_config
     from deltanas_mcp.work.records import FinetuneArguments, checked
 
     asked = checked(FinetuneArguments, **values)
-    room.store().run_config(asked.run)
+    config = search_config(room.store(), asked.run)
     if asked.measure_on is not None:
         check_dataset(asked.measure_on)
+    device = room.model_device() if asked.model else config.model.local.device
     return room.submit(asked, owner=current_owner(), device=device, key=key)

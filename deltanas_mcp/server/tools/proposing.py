@@ -17,7 +17,7 @@ from deltanas_mcp.server.room import ServerRoom
 from deltanas_mcp.server.told import add_tool, in_thread, told_to_the_model
 from deltanas_mcp.server.tools.arguments import Dataset, Goal, Key, Seed, Target, Wait
 from deltanas_mcp.server.waiting import wait_for_end
-from deltanas_repo_store.errors import ConfigError, ProposerError
+from deltanas_repo_store.errors import ProposerError
 
 Writer = Literal["auto", "caller", "mutation", "local", "sampling"]
 
@@ -138,20 +138,15 @@ def _sampled(room: ServerRoom, parent: str, sampled: CreateMessageResult | None)
 def _submit(room: ServerRoom, parent: str, dataset: str, goal: str, seed: int, key: str) -> Job:
     from deltanas_mcp.work.records import ProposeArguments, checked
 
-    if room.settings.model is None:
-        raise ConfigError(
-            "this server has no language model: a person starts it with --model FILE; call again "
-            "with proposer: caller and write the delta, or with proposer: mutation"
-        )
     asked = checked(
         ProposeArguments,
         parent=room.store().resolve(parent),
         dataset=dataset,
         goal=goal,
         seed=seed,
-        model=room.settings.model.absolute(),
+        model=room.model(),
     )
-    return room.submit(asked, owner=current_owner(), key=key)
+    return room.submit(asked, owner=current_owner(), device=room.model_device(), key=key)
 
 
 def _brief(room: ServerRoom, parent: str, dataset: str, goal: str) -> str:

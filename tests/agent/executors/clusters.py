@@ -8,7 +8,7 @@ from typing import Any
 
 from ray.cluster_utils import Cluster
 
-from deltanas_mcp.settings import cache_folder
+from deltanas_mcp.folders import cache_folder
 from deltanas_mcp.wiring import prepare_dataset
 from deltanas_tools.datasets import Dataset, availability
 from tests.processes_for_tests import descendants

@@ -1,7 +1,7 @@
 """What every executor promises, whether it trains here or on a cluster."""
 
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from threading import Barrier, Event
 from typing import TYPE_CHECKING
 
@@ -33,14 +33,14 @@ def begin(request: pytest.FixtureRequest, digits: Dataset) -> Generator[Begin]:
 
         def local() -> Executor:
             trainers = Trainers([Place(Sandbox(), "cpu") for _ in range(2)])
-            return opened.enter_context(LocalExecutor(trainers, lambda _: digits))
+            return opened.enter_context(closing(LocalExecutor(trainers, lambda _: digits)))
 
         def ray() -> Executor:
             from deltanas_agent.executors.ray_executor import RayExecutor
             from deltanas_mcp.wiring import prepare_dataset
 
             executor = opened.enter_context(
-                RayExecutor(Cluster(address=nodes.address), prepare_dataset)
+                closing(RayExecutor(Cluster(address=nodes.address), prepare_dataset))
             )
             until(lambda: len(executor) == 2)
             return executor

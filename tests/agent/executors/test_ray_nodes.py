@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Generator
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,7 @@ def test_what_kills_its_workers_is_to_blame_after_the_third(
             for pid in empty.workers("one"):
                 os.kill(pid, signal.SIGKILL)
 
-    with connect(address=empty.address) as executor:
+    with closing(connect(address=empty.address)) as executor:
         deadly = executor.submit(training(epochs=1000), kill)
         harmless = executor.submit(training())
         with pytest.raises(TrainError, match="lost 3 times") as raised:
@@ -70,7 +71,7 @@ def test_what_kills_its_workers_is_to_blame_after_the_third(
 def test_a_node_that_comes_late_is_used_and_prepares_its_data_once(
     empty: "Nodes", connect: Connect, training: Train
 ) -> None:
-    with connect(address=empty.address, per_device=2) as executor:
+    with closing(connect(address=empty.address, per_device=2)) as executor:
         assert len(executor) == 1
         futures = [executor.submit(training(seed=seed)) for seed in range(4)]
         empty.add("late", num_cpus=3)
@@ -85,7 +86,7 @@ def test_nothing_of_the_drivers_environment_is_on_a_node(
 ) -> None:
     empty.add("one")
     monkeypatch.setenv("A_SECRET_OF_THE_DRIVER", "hush")
-    with connect(address=empty.address) as executor:
+    with closing(connect(address=empty.address)) as executor:
         executor.submit(training()).result()
     names = (empty.caches / "one" / "environment").read_text().splitlines()
     assert "DELTANAS_CACHE" in names
@@ -102,7 +103,7 @@ def test_a_node_whose_sandbox_does_not_hold_trains_nothing(
         "def __getattr__(name):\n    raise RuntimeError('libseccomp is not here')\n"
     )
     empty.add("broken", env={"PYTHONPATH": str(broken)})
-    with connect(address=empty.address) as executor:
+    with closing(connect(address=empty.address)) as executor:
         with pytest.raises(SandboxError, match="cannot be isolated"):
             executor.submit(training()).result()
         until(lambda: not empty.workers("broken"))
@@ -116,7 +117,7 @@ def test_a_cluster_without_a_place_is_given_up_after_a_while(
 ) -> None:
     empty.add("small")
     with (
-        connect(address=empty.address, threads=2, patience_seconds=2) as executor,
+        closing(connect(address=empty.address, threads=2, patience_seconds=2)) as executor,
         pytest.raises(ConfigError, match="no node with 2 CPU"),
     ):
         executor.submit(training()).result()
@@ -128,7 +129,7 @@ def test_closing_leaves_no_process_and_no_folder(
     scratch = empty.caches / "scratch"
     scratch.mkdir()
     empty.add("one", env={"TMPDIR": str(scratch)})
-    with connect(address=empty.address) as executor:
+    with closing(connect(address=empty.address)) as executor:
         begun: list[int] = []
         executor.submit(training(epochs=100_000, train_seconds=1000), begun.append)
         until(lambda: bool(begun))

@@ -1,6 +1,7 @@
 """A whole run on a cluster, of which a node is lost in the middle, ends as one on this machine."""
 
 from concurrent.futures import Future
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock, Thread
@@ -97,13 +98,13 @@ def test_a_run_whose_node_is_killed_ends_as_one_on_this_machine(
 ) -> None:
     from deltanas_agent.executors.ray_executor import RayExecutor
 
-    with RayExecutor(Cluster(address=nodes.address), prepare_dataset) as executor:
+    with closing(RayExecutor(Cluster(address=nodes.address), prepare_dataset)) as executor:
         until(lambda: len(executor) == 2)
         losing = LosesANode(executor, nodes)
         on_a_cluster = lineage(losing, sandbox, digits)
         assert losing.losing is not None
         assert len(executor) == 1
-    with LocalExecutor(Trainers([Place(Sandbox(), "cpu")]), lambda _: digits) as here:
+    with closing(LocalExecutor(Trainers([Place(Sandbox(), "cpu")]), lambda _: digits)) as here:
         assert on_a_cluster == lineage(here, sandbox, digits)
 
 
